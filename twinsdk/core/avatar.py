@@ -57,7 +57,7 @@ class Mesh:
     uvs: F32
     triangles: U32
     materials: tuple[Material, ...] = (Material(),)
-    triangle_materials: U16 = field(default=None)  # type: ignore[assignment]  # zeros
+    triangle_materials: U16 = field(default=None)  # type: ignore[arg-type]  # zeros
 
     def __post_init__(self) -> None:
         vertices = as_f32("vertices", self.vertices, ("V", 3))
@@ -67,13 +67,18 @@ class Mesh:
             raise ValueRangeError(
                 f"triangles: expected vertex indices below {count}, got {triangles.max()}"
             )
-        given = np.zeros(len(triangles)) if self.triangle_materials is None else self.triangle_materials
-        parts = as_array("triangle_materials", np.asarray(given, np.int64), (len(triangles),), np.uint16)
+        given = (
+            np.zeros(len(triangles)) if self.triangle_materials is None else self.triangle_materials
+        )
+        parts = as_array(
+            "triangle_materials", np.asarray(given, np.int64), (len(triangles),), np.uint16
+        )
         if not self.materials:
             raise ShapeError("materials: expected at least one, got none")
         if parts.size and parts.max() >= len(self.materials):
             raise ValueRangeError(
-                f"triangle_materials: expected indices below {len(self.materials)}, got {parts.max()}"
+                f"triangle_materials: expected indices below {len(self.materials)}, "
+                f"got {parts.max()}"
             )
         set_ = object.__setattr__
         set_(self, "vertices", vertices)
@@ -167,10 +172,13 @@ class Avatar:
         if len(self.skin.weights) != vertices:
             raise AvatarError(f"skin: expected {vertices} vertices, got {len(self.skin.weights)}")
         if self.morphs.offsets.shape[1] != vertices:
-            raise AvatarError(f"morphs: expected {vertices} vertices, got {self.morphs.offsets.shape[1]}")
+            raise AvatarError(
+                f"morphs: expected {vertices} vertices, got {self.morphs.offsets.shape[1]}"
+            )
         if len(self.skin.inverse_bind) != len(self.skeleton):
             raise AvatarError(
-                f"inverse_bind: expected {len(self.skeleton)} joints, got {len(self.skin.inverse_bind)}"
+                f"inverse_bind: expected {len(self.skeleton)} joints, "
+                f"got {len(self.skin.inverse_bind)}"
             )
         for joint, role in self.humanoid.items():
             self.skeleton.joint(joint)

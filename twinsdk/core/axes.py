@@ -51,7 +51,7 @@ gltf_from_unity_quat = unity_from_gltf_quat
 
 
 def unreal_from_gltf(points: Array) -> Array:
-    """Return points (..., 3) in Unreal's left-handed, Z-up centimetres, +X forward: 100 (z, -x, y)."""
+    """Return points (..., 3) in Unreal's left-handed, Z-up centimetres: 100 (z, -x, y)."""
     p = np.asarray(points)
     return 100 * np.stack([p[..., 2], -p[..., 0], p[..., 1]], axis=-1)
 

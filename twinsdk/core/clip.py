@@ -50,7 +50,11 @@ class MotionClip:
         set_ = object.__setattr__
         set_(self, "fps", float(self.fps))
         set_(self, "rotations", rotations)
-        set_(self, "root_translations", as_f32("root_translations", self.root_translations, (count, 3)))
+        set_(
+            self,
+            "root_translations",
+            as_f32("root_translations", self.root_translations, (count, 3)),
+        )
         if self.expressions is not None:
             weights = as_f32("expressions", self.expressions, (count, EXPRESSION_COUNT))
             set_(self, "expressions", weights)

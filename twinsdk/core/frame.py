@@ -49,9 +49,9 @@ class TwinFrame:
     sequence: int
     timestamp_ns: int
     pose: Pose
-    expressions: F32 = field(default=None)  # type: ignore[assignment]  # zeros
+    expressions: F32 = field(default=None)  # type: ignore[arg-type]  # zeros
     confidence: float = 1.0
-    joint_confidence: F32 = field(default=None)  # type: ignore[assignment]  # the confidence
+    joint_confidence: F32 = field(default=None)  # type: ignore[arg-type]  # the confidence
     state: TrackingState = TrackingState.TRACKING
 
     def __post_init__(self) -> None:
@@ -63,9 +63,13 @@ class TwinFrame:
                 raise ValueRangeError(f"{name}: expected 0 to 2**32 - 1, got {getattr(self, name)}")
         weights = np.zeros(EXPRESSION_COUNT) if self.expressions is None else self.expressions
         sure = (
-            np.full(count, self.confidence) if self.joint_confidence is None else self.joint_confidence
+            np.full(count, self.confidence)
+            if self.joint_confidence is None
+            else self.joint_confidence
         )
         set_ = object.__setattr__
-        set_(self, "expressions", np.clip(as_f32("expressions", weights, (EXPRESSION_COUNT,)), 0, 1))
+        set_(
+            self, "expressions", np.clip(as_f32("expressions", weights, (EXPRESSION_COUNT,)), 0, 1)
+        )
         set_(self, "joint_confidence", np.clip(as_f32("joint_confidence", sure, (count,)), 0, 1))
         set_(self, "state", TrackingState(self.state))

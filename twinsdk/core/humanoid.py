@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from twinsdk.core import quat
 from twinsdk.core.skeleton import Skeleton
 
 __all__ = [
@@ -122,15 +123,16 @@ def humanoid_skeleton(height_m: float = _HEIGHT_M) -> Skeleton:
     """
     world = np.array([_position(name) for name in HUMANOID_NAMES]) * (height_m / _HEIGHT_M)
     parents = np.array(
-        [-1 if above is None else HUMANOID_NAMES.index(above) for above in HUMANOID_PARENTS.values()]
+        [-1 if up is None else HUMANOID_NAMES.index(up) for up in HUMANOID_PARENTS.values()],
+        np.int32,
     )
-    offsets = world.copy()
-    offsets[1:] -= world[parents[1:]]
+    offsets = world.astype(np.float32)
+    offsets[1:] = world[1:] - world[parents[1:]]
     return Skeleton(
         names=HUMANOID_NAMES,
         parents=parents,
         rest_translations=offsets,
-        rest_rotations=np.tile([0.0, 0.0, 0.0, 1.0], (len(parents), 1)),
+        rest_rotations=np.tile(quat.IDENTITY, (len(parents), 1)),
     )
 
 

@@ -105,8 +105,8 @@ class ImageLandmarks:
     names: tuple[str, ...]
     uv: F32
     size_px: tuple[int, int]
-    visibility: F32 = field(default=None)  # type: ignore[assignment]  # filled below
-    depth: F32 = field(default=None)  # type: ignore[assignment]  # filled below
+    visibility: F32 = field(default=None)  # type: ignore[arg-type]  # filled below
+    depth: F32 = field(default=None)  # type: ignore[arg-type]  # filled below
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -134,7 +134,8 @@ class ImageLandmarks:
 
 
 def _visibility(value: F32, count: int) -> F32:
-    return np.clip(as_f32("visibility", value, (count,)), 0, 1)
+    clipped: F32 = np.clip(as_f32("visibility", value, (count,)), 0, 1)
+    return clipped
 
 
 def _index(names: tuple[str, ...], name: str) -> int:

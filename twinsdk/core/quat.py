@@ -1,4 +1,4 @@
-"""Quaternion algebra, (x, y, z, w), unit, active rotations; every function takes leading batch dims.
+"""Quaternion algebra: (x, y, z, w), unit, active; every function takes leading batch dims.
 
 Convention: `rotate(multiply(a, b), v) == rotate(a, rotate(b, v))`; q and -q are one rotation, and
 stored quaternions have w >= 0. Source: Shoemake 1985; Diebel 2006, "Representing attitude".

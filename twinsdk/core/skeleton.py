@@ -59,8 +59,16 @@ class Skeleton:
         set_ = object.__setattr__
         set_(self, "names", names)
         set_(self, "parents", parents)
-        set_(self, "rest_translations", as_f32("rest_translations", self.rest_translations, (count, 3)))
-        set_(self, "rest_rotations", unit_quaternions("rest_rotations", self.rest_rotations, (count, 4)))
+        set_(
+            self,
+            "rest_translations",
+            as_f32("rest_translations", self.rest_translations, (count, 3)),
+        )
+        set_(
+            self,
+            "rest_rotations",
+            unit_quaternions("rest_rotations", self.rest_rotations, (count, 4)),
+        )
         set_(self, "_index", index)
         set_(self, "_levels", _levels(parents))
 
@@ -76,7 +84,9 @@ class Skeleton:
         try:
             return self._index[name]
         except KeyError:
-            raise JointNameError(f"no joint {name!r}; this skeleton has {list(self.names)}") from None
+            raise JointNameError(
+                f"no joint {name!r}; this skeleton has {list(self.names)}"
+            ) from None
 
     def has(self, name: str) -> bool:
         """Return whether there is a joint called `name`."""

@@ -1,0 +1,296 @@
+"""The live loop: frames in, twin frames out, every stage timed, none waiting for a slower one.
+
+One thread grabs (inside the source), one tracks, and the caller's thread fits, retargets and
+streams. Between them is one slot: a live source drops the older of two waiting frames and counts
+it; a file waits, so that a run over a file is complete and repeatable.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from twinsdk.avatar import load_avatar
+from twinsdk.bridge import Publisher
+from twinsdk.capture import FrameSource, MediaPipeTracker, Tracker, TrackerConfig
+from twinsdk.core.arrays import I32
+from twinsdk.core.avatar import Avatar
+from twinsdk.core.clock import now_ns
+from twinsdk.core.frame import TwinFrame
+from twinsdk.core.image import Image
+from twinsdk.core.observation import Observation
+from twinsdk.motion import BodyFitter, FitConfig
+from twinsdk.retarget import Retargeter
+from twinsdk.session.source import open_source
+from twinsdk.session.timing import StageStats, StageTimes
+
+__all__ = ["Session", "SessionConfig", "Step"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionConfig:
+    """How the live loop runs.
+
+    Attributes:
+        mode: "light", "balanced" or "performance": how often hands and face are looked for.
+        max_frames: Stop after so many source frames; None: at the source's end.
+        fit: How landmarks become a pose.
+    """
+
+    mode: str = "balanced"
+    max_frames: int | None = None
+    fit: FitConfig = field(default_factory=FitConfig)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Step:
+    """All that one source frame led to.
+
+    Attributes:
+        image: The source frame.
+        observations: What was seen, one a person; empty when nobody was found.
+        frames: One twin frame a person that is or was followed.
+        media_ns: The image's own timestamp, for recording; equals the capture time for cameras.
+    """
+
+    image: Image
+    observations: tuple[Observation, ...]
+    frames: tuple[TwinFrame, ...]
+    media_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Tracked:
+    image: Image
+    observations: tuple[Observation, ...]
+    grabbed_ns: int
+
+
+class _Person:
+    """One followed person: their filters, their place in the stream."""
+
+    def __init__(self, config: FitConfig, avatar_id: int) -> None:
+        self.fitter = BodyFitter(config)
+        self.avatar_id = avatar_id
+        self.sequence = 0
+
+
+class Session:
+    """The live loop; iterate it for `TwinFrame`s.
+
+    ```python
+    with tw.Session(0, "default") as session:
+        for frame in session:
+            print(frame.pose.rotation("head"))
+    ```
+
+    Args:
+        source: What `twinsdk.open_source` takes, or an open `FrameSource`.
+        avatar: An `Avatar`, a file, or "default".
+        config: See `SessionConfig`.
+        tracker: Another `Tracker` than MediaPipe.
+        publisher: Where frames go; entered and closed by its owner, not here.
+        on_step: Called with every `Step` before its frames are yielded.
+
+    Raises:
+        TwinError: The source, the avatar or the tracker's models cannot be opened.
+    """
+
+    def __init__(
+        self,
+        source: int | str | FrameSource,
+        avatar: Avatar | str = "default",
+        *,
+        config: SessionConfig | None = None,
+        tracker: Tracker | None = None,
+        publisher: Publisher | None = None,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> None:
+        self.config = config or SessionConfig()
+        self.avatar = load_avatar(avatar) if isinstance(avatar, str) else avatar
+        self.times = StageTimes()
+        self.dropped = 0
+        self._source = open_source(source) if isinstance(source, int | str) else source
+        self._owns_source = isinstance(source, int | str)
+        self._owns_tracker = tracker is None
+        try:
+            self._tracker = tracker or MediaPipeTracker(TrackerConfig(mode=self.config.mode))
+        except BaseException:
+            self.close()
+            raise
+        self._publisher = publisher
+        self._on_step = on_step
+        self._people: dict[int, _Person] = {}
+        self._retargeter: Retargeter | None = None
+        self._joint_rows: I32 | None = None
+        self._stop = threading.Event()
+        self._slot: queue.Queue[_Tracked | BaseException | None] = queue.Queue(maxsize=2)
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the loop and release the source and the tracker; may be called twice."""
+        thread = getattr(self, "_thread", None)
+        if thread is not None:
+            self.stop()
+            thread.join(timeout=10)
+        if self._owns_source:
+            self._source.close()
+        if self._owns_tracker and hasattr(self, "_tracker"):
+            self._tracker.close()
+
+    def stop(self) -> None:
+        """Ask the loop to end after the frame it is at; safe from a signal handler."""
+        self._stop.set()
+
+    @property
+    def source(self) -> FrameSource:
+        """The source being read."""
+        return self._source
+
+    def stats(self) -> dict[str, StageStats]:
+        """Return the time every stage took; see `StageStats`."""
+        return self.times.stats()
+
+    def __iter__(self) -> Iterator[TwinFrame]:
+        for step in self.steps():
+            yield from step.frames
+
+    def steps(self) -> Iterator[Step]:
+        """Yield a `Step` for every source frame until the source ends or `stop` is called."""
+        if self._thread is not None:
+            raise RuntimeError("a session runs once; make another for another run")
+        self._thread = threading.Thread(target=self._track, name="twinsdk-track", daemon=True)
+        self._thread.start()
+        previous = time.perf_counter_ns()
+        while (tracked := self._next()) is not None:
+            step = self._solve(tracked)
+            if self._on_step is not None:
+                self._on_step(step)
+            now = time.perf_counter_ns()
+            self.times.add("frame", (now - previous) / 1e6)
+            previous = now
+            yield step
+
+    def _next(self) -> _Tracked | None:
+        while True:
+            try:
+                item = self._slot.get(timeout=0.1)
+            except queue.Empty:
+                if self._stop.is_set():
+                    return None
+                continue
+            if isinstance(item, BaseException):
+                raise item
+            return None if self._stop.is_set() else item
+
+    def _track(self) -> None:
+        """Tracking thread: newest image in, observations into the slot."""
+        try:
+            for count, image in enumerate(self._source, start=1):
+                grabbed = image.timestamp_ns if self._source.is_live else now_ns()
+                with self.times.measure("track"):
+                    observations = tuple(self._tracker.track(image))
+                for part, milliseconds in self._tracker.timings.items():
+                    self.times.add(f"track.{part}", milliseconds)
+                self._offer(_Tracked(image=image, observations=observations, grabbed_ns=grabbed))
+                if self._stop.is_set() or count == self.config.max_frames:
+                    break
+            self._offer(None)
+        except BaseException as error:  # handed to the caller's thread
+            self._offer(error)
+
+    def _offer(self, item: _Tracked | BaseException | None) -> None:
+        while not self._stop.is_set():
+            try:
+                self._slot.put(item, timeout=0.1)
+            except queue.Full:
+                if self._source.is_live:
+                    self._drop_oldest()
+            else:
+                return
+
+    def _drop_oldest(self) -> None:
+        try:
+            self._slot.get_nowait()
+            self.dropped += 1
+        except queue.Empty:  # the other thread was quicker
+            pass
+
+    def _solve(self, tracked: _Tracked) -> Step:
+        """Fit, retarget and stream everybody who is or was seen."""
+        start = time.perf_counter_ns()
+        seen = {observation.person: observation for observation in tracked.observations}
+        for person in seen:
+            if person not in self._people:
+                self._people[person] = _Person(self.config.fit, avatar_id=len(self._people))
+        frames = tuple(
+            self._frame(
+                followed,
+                seen.get(person)
+                or Observation(timestamp_ns=tracked.image.timestamp_ns, person=person),
+                tracked.grabbed_ns,
+            )
+            for person, followed in self._people.items()
+        )
+        if self._publisher is not None:
+            with self.times.measure("stream"):
+                for frame in frames:
+                    self._publisher.send(frame)
+        done = time.perf_counter_ns()
+        self.times.add("ours", (done - start) / 1e6)
+        self.times.add("latency", (now_ns() - tracked.grabbed_ns) / 1e6)
+        return Step(
+            image=tracked.image,
+            observations=tracked.observations,
+            frames=frames,
+            media_ns=tracked.image.timestamp_ns,
+        )
+
+    def _frame(self, person: _Person, observation: Observation, grabbed_ns: int) -> TwinFrame:
+        with self.times.measure("fit"):
+            fit = person.fitter.step(observation)
+        if self._retargeter is None:
+            self._retargeter = Retargeter(fit.pose.skeleton, self.avatar)
+            self._joint_rows = _source_rows(self.avatar, fit.pose.skeleton.names)
+        with self.times.measure("retarget"):
+            pose = self._retargeter.step(fit.pose)
+        frame = TwinFrame(
+            avatar_id=person.avatar_id,
+            sequence=person.sequence,
+            timestamp_ns=grabbed_ns,
+            pose=pose,
+            expressions=fit.expressions,
+            confidence=fit.confidence,
+            joint_confidence=fit.joint_confidence[self._joint_rows],
+            state=fit.state,
+        )
+        person.sequence = (person.sequence + 1) % 2**32
+        return frame
+
+
+def _source_rows(avatar: Avatar, names: tuple[str, ...]) -> I32:
+    """Return for every avatar joint the canonical joint whose confidence it shares (J,)."""
+    rows: list[int] = []
+    for j, joint in enumerate(avatar.skeleton.names):
+        role: Any = avatar.humanoid.get(joint)
+        above = int(avatar.skeleton.parents[j])
+        rows.append(names.index(role) if role in names else (rows[above] if above >= 0 else 0))
+    return np.asarray(rows, np.int32)
