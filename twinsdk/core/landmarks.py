@@ -126,7 +126,8 @@ class ImageLandmarks:
 
     def pixels(self) -> F32:
         """Return the points in pixels (L, 2)."""
-        return self.uv * np.asarray(self.size_px, np.float32)
+        pixels: F32 = self.uv * np.asarray(self.size_px, np.float32)
+        return pixels
 
     def inside(self) -> F32:
         """Return (L,) 1 where the point lies within the image, else 0."""

@@ -205,7 +205,7 @@ class Session:
         """Tracking thread: newest image in, observations into the slot."""
         try:
             for count, image in enumerate(self._source, start=1):
-                grabbed = image.timestamp_ns if self._source.is_live else now_ns()
+                grabbed = image.timestamp_ns if self._source.live else now_ns()
                 with self.times.measure("track"):
                     observations = tuple(self._tracker.track(image))
                 for part, milliseconds in self._tracker.timings.items():
@@ -222,7 +222,7 @@ class Session:
             try:
                 self._slot.put(item, timeout=0.1)
             except queue.Full:
-                if self._source.is_live:
+                if self._source.live:
                     self._drop_oldest()
             else:
                 return

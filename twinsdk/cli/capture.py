@@ -1,0 +1,216 @@
+"""`twinsdk capture`, also `twin-capture`: webcam, video or images to twin to stream."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from twinsdk.errors import OutputError, UsageError
+
+__all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "run"]
+
+DEFAULT_ENDPOINT = "tcp://127.0.0.1:5560"
+SUMMARY = "Follow a person through a camera, video or images and stream their twin."
+EXAMPLES = """examples:
+  twinsdk capture                                   the first camera; without one, the sample clip
+  twinsdk capture --cam 0 --preview                 a window: camera with landmarks beside the twin
+  twinsdk capture --video dance.mp4 --record dance.bvh --record dance.vrma
+  twinsdk capture --sample --render twin.mp4 --no-stream
+  twinsdk capture --cam 1 --avatar me.vrm --stream tcp://127.0.0.1:6000
+  twinsdk capture --sample --no-stream --benchmark  time of every stage
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `capture`."""
+    source = parser.add_argument_group("what to watch (one of)").add_mutually_exclusive_group()
+    source.add_argument("--cam", type=int, metavar="N", help="camera number, see --list-cameras")
+    source.add_argument("--video", metavar="FILE", help="a video file")
+    source.add_argument("--images", metavar="DIR", help="a folder of pictures, in name order")
+    source.add_argument(
+        "--sample",
+        nargs="?",
+        const="sample",
+        choices=["sample", "self"],
+        metavar="NAME",
+        help="'sample': a clip of a person; 'self': a close-up of our own avatar with its truth",
+    )
+    source.add_argument("--list-cameras", action="store_true", help="list the cameras and stop")
+    camera = parser.add_argument_group("camera")
+    camera.add_argument("--width", type=int, metavar="PX", help="width to ask the camera for")
+    camera.add_argument("--height", type=int, metavar="PX", help="height to ask the camera for")
+    camera.add_argument("--fps", type=float, help="rate to ask the camera for; for images, theirs")
+    camera.add_argument(
+        "--realtime",
+        action="store_true",
+        help="play a video at its own speed, dropping late frames",
+    )
+    twin = parser.add_argument_group("twin")
+    twin.add_argument(
+        "--avatar", default="default", metavar="FILE|NAME", help=".vrm or .glb, or 'default'"
+    )
+    twin.add_argument("--mode", choices=["light", "balanced", "performance"], default="balanced")
+    twin.add_argument("--mirror", action="store_true", help="mirror preview and film, not the data")
+    twin.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
+    out = parser.add_argument_group("where to")
+    out.add_argument(
+        "--stream",
+        default=DEFAULT_ENDPOINT,
+        metavar="ENDPOINT",
+        help="ZeroMQ endpoint to publish on (default: %(default)s)",
+    )
+    out.add_argument("--no-stream", dest="stream", action="store_const", const=None)
+    out.add_argument(
+        "--record",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="record to .bvh, .npz, .vrma or .glb; may be given several times",
+    )
+    out.add_argument("--render", metavar="FILE.mp4", help="film: the input beside the moving twin")
+    out.add_argument("--sheet", metavar="FILE.png", help="picture: moments of that film")
+    out.add_argument("--report", metavar="FILE.json", help="counts and times of every stage")
+    window = out.add_mutually_exclusive_group()
+    window.add_argument("--preview", action="store_true", help="open a window; q closes it")
+    window.add_argument("--headless", action="store_true", help="no window (the default)")
+    out.add_argument("--benchmark", action="store_true", help="print the time of every stage")
+    out.add_argument("--quiet", action="store_true", help="no status line")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run `capture` and return its exit code."""
+    if args.list_cameras:
+        return _list_cameras()
+    if args.max_frames is not None and args.max_frames < 1:
+        raise UsageError(f"--max-frames: expected at least 1, got {args.max_frames}")
+    _check_outputs(args)
+    from twinsdk.avatar import load_avatar
+    from twinsdk.bridge import Publisher
+    from twinsdk.session.film import Film
+    from twinsdk.session.live import Session, SessionConfig
+    from twinsdk.session.recorder import Recorder
+    from twinsdk.session.report import benchmark_table, report_of
+    from twinsdk.session.source import open_source
+    from twinsdk.session.status import StatusLine
+
+    spec, options = _source(args)
+    with ExitStack() as stack:
+        avatar = load_avatar(args.avatar)
+        source = stack.enter_context(open_source(spec, **options))
+        publisher = None
+        if args.stream:
+            publisher = stack.enter_context(Publisher(args.stream, avatar=avatar))
+        recorder = (
+            stack.enter_context(Recorder(args.record, avatar=avatar)) if args.record else None
+        )
+        film = None
+        reopen = None if source.live else (lambda: open_source(spec, **options))
+        if args.render or args.sheet:
+            film = stack.enter_context(
+                Film(args.render, args.sheet, avatar=avatar, mirror=args.mirror, reopen=reopen)
+            )
+        config = SessionConfig(mode=args.mode, max_frames=args.max_frames)
+        session = stack.enter_context(Session(source, avatar, config=config, publisher=publisher))
+        window = _window(args, avatar, stack)
+        status = StatusLine(session, endpoint=args.stream, enabled=not args.quiet)
+        with _interruptible(session) as interrupted:
+            for step in session.steps():
+                if recorder is not None:
+                    for frame in step.frames[:1]:
+                        recorder.add(frame, step.media_ns)
+                if film is not None:
+                    film.add(step)
+                if window is not None and not window.show(step):
+                    session.stop()
+                status.update(step)
+        status.close()
+        if film is not None:
+            film.write(progress=not args.quiet)
+        report = report_of(session, publisher=publisher, recorder=recorder, status=status)
+    if args.report:
+        _write_report(args.report, report)
+    if args.benchmark:
+        print(benchmark_table(report))
+    return 130 if interrupted else 0
+
+
+def _source(args: argparse.Namespace) -> tuple[int | str, dict[str, Any]]:
+    options = {"width": args.width, "height": args.height, "fps": args.fps}
+    if args.realtime:
+        options["realtime"] = True
+    for given in (args.cam, args.video, args.images, args.sample):
+        if given is not None:
+            return given, options
+    from twinsdk.capture import list_cameras
+
+    cameras = list_cameras()
+    if cameras:
+        return cameras[0].index, options
+    print("no camera here: showing the sample clip (--help lists the sources)", file=sys.stderr)
+    return "sample", options
+
+
+def _list_cameras() -> int:
+    from twinsdk.capture import list_cameras
+
+    cameras = list_cameras()
+    for camera in cameras:
+        print(f"{camera.index}  {camera.name}  {camera.path}")
+    if not cameras:
+        print("no camera found; a video file works too: --video FILE, or --sample")
+    return 0
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Refuse outputs that cannot be written before the first frame, not after the last."""
+    wanted = {"--render": (".mp4", ".webm"), "--sheet": (".png",), "--report": (".json",)}
+    for option, suffixes in wanted.items():
+        given = getattr(args, option.removeprefix("--"))
+        if given is None:
+            continue
+        path = Path(given)
+        if path.suffix.lower() not in suffixes:
+            raise UsageError(f"{option}: expected {' or '.join(suffixes)}, got: {path}")
+        if not path.parent.is_dir():
+            raise OutputError(f"{option}: no such folder; make it first: {path.parent}")
+
+
+def _window(args: argparse.Namespace, avatar: Any, stack: ExitStack) -> Any:
+    if not args.preview:
+        return None
+    from twinsdk.session.preview import Preview
+
+    return stack.enter_context(Preview(avatar, mirror=args.mirror))
+
+
+@contextmanager
+def _interruptible(session: Any) -> Iterator[list[int]]:
+    """Make the first Ctrl-C end the loop so that outputs are completed; the second is a real one."""
+    caught: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        caught.append(number)
+        session.stop()
+        if len(caught) > 1:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _write_report(path: str, report: dict[str, Any]) -> None:
+    from twinsdk.core.files import atomic_path
+
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n")

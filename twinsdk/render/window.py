@@ -1,0 +1,50 @@
+"""A window on the screen that shows pictures."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from twinsdk.core.arrays import U8
+from twinsdk.errors import DeviceError
+
+__all__ = ["Window"]
+
+_QUIT_KEYS = (ord("q"), 27)  # q, Escape
+
+
+class Window:
+    """One window; use it from the thread that made it.
+
+    Raises:
+        DeviceError: There is no display, or OpenCV was built without windows.
+    """
+
+    def __init__(self, title: str) -> None:
+        import cv2
+
+        self._cv2, self._title = cv2, title
+        self._shown = False
+        has_display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        if sys.platform.startswith("linux") and not has_display:
+            raise DeviceError("preview: there is no display here; use --headless, or --render FILE")
+        try:
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL)
+        except cv2.error as error:
+            raise DeviceError(
+                "preview: this OpenCV has no windows; use --headless, or --render FILE"
+            ) from error
+
+    def show(self, picture: U8 | None) -> bool:
+        """Show a picture (None: the one before) and return False once the user closed the window."""
+        if picture is not None:
+            self._cv2.imshow(self._title, picture[..., ::-1])
+            self._shown = True
+        if self._cv2.waitKey(1) & 0xFF in _QUIT_KEYS:
+            return False
+        visible = self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE)
+        return not self._shown or visible >= 1
+
+    def close(self) -> None:
+        """Close the window."""
+        self._cv2.destroyWindow(self._title)

@@ -1,0 +1,245 @@
+"""Film of a run: the input with its landmarks beside the moving twin, and a sheet of its moments.
+
+Rendering is slower than capturing, so it waits for the run's end: while the loop runs only what was
+seen and solved is kept (about 15 kB a frame). A file is then read again; a camera's pictures are
+kept in a temporary Motion-JPEG file meanwhile.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from twinsdk.capture import FrameSource
+from twinsdk.core.arrays import U8
+from twinsdk.core.avatar import Avatar
+from twinsdk.core.frame import TrackingState, TwinFrame
+from twinsdk.core.observation import Observation
+from twinsdk.render import Camera, Renderer, VideoWriter, contact_sheet, save_png, side_by_side
+from twinsdk.render.footage import FootageReader, FootageWriter
+from twinsdk.render.overlay import draw_label, draw_observation
+from twinsdk.session.live import Step
+from twinsdk.session.timing import StageTimes
+from twinsdk.skinning import Skinner
+
+__all__ = ["Film", "TwinPainter"]
+
+_HEIGHT_PX = 480
+_SHEET_MOMENTS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moment:
+    index: int
+    media_ns: int
+    observations: tuple[Observation, ...]
+    frames: tuple[TwinFrame, ...]
+
+
+class TwinPainter:
+    """Draws twin frames as people would see them in front of a fixed camera."""
+
+    def __init__(self, avatar: Avatar, *, size_px: tuple[int, int], antialias: int = 2) -> None:
+        self.times = StageTimes()
+        self._avatar = avatar
+        self._skinner = Skinner(avatar)
+        self._renderer = Renderer(avatar.mesh, *size_px, antialias=antialias)
+        self._aspect = size_px[0] / size_px[1]
+
+    def camera(self, frames: list[TwinFrame]) -> Camera:
+        """Return a camera that holds the whole way of `frames`, legs only where they were seen."""
+        skeleton, roles = self._avatar.skeleton, self._avatar.roles()
+        knee = [skeleton.joint(roles[f"{side}LowerLeg"]) for side in ("left", "right")]
+        elbow = [skeleton.joint(roles[f"{side}LowerArm"]) for side in ("left", "right")]
+        confidence = np.mean([frame.joint_confidence for frame in frames], axis=0)
+        whole = confidence[knee].max() > 0.35 or confidence[elbow].max() < 0.35
+        reach = np.concatenate(
+            [frame.pose.world()[1] for frame in frames[:: max(1, len(frames) // 60)]]
+        )
+        reach = reach[np.isfinite(reach).all(-1)]
+        low, high = np.percentile(reach, [0.5, 99.5], axis=0)
+        if not whole:
+            hips = skeleton.joint(roles["hips"])
+            low[1] = np.median([frame.pose.world()[1][hips, 1] for frame in frames[::10]]) - 0.05
+        corners = np.array([low - [0.12, 0.08, 0.0], high + [0.12, 0.16, 0.0]])
+        return Camera.framing(corners, 1.04, aspect=self._aspect)
+
+    def draw(self, frame: TwinFrame, camera: Camera) -> U8:
+        """Return the picture (H, W, 3) of one twin frame."""
+        with self.times.measure("skin"):
+            vertices, normals = self._skinner.vertices_and_normals(frame.pose, frame.expressions)
+        with self.times.measure("render"):
+            return self._renderer.draw(vertices, normals, camera)
+
+
+class Film:
+    """Collects the steps of a run and films them afterwards.
+
+    Args:
+        video: .mp4 or .webm to write, or None.
+        sheet: .png to write, or None.
+        avatar: Who is shown.
+        reopen: Opens the run's source anew, to read its pictures again; None for a live source,
+            whose pictures are kept.
+        mirror: Whether to mirror the picture, input and twin alike.
+    """
+
+    def __init__(
+        self,
+        video: str | Path | None,
+        sheet: str | Path | None,
+        *,
+        avatar: Avatar,
+        reopen: Callable[[], FrameSource] | None,
+        mirror: bool = False,
+    ) -> None:
+        self._video = Path(video) if video else None
+        self._sheet = Path(sheet) if sheet else None
+        self._avatar = avatar
+        self._reopen = reopen
+        self._mirror = mirror
+        self._moments: list[_Moment] = []
+        self._stack = ExitStack()
+        self._footage: FootageWriter | None = None
+        self._footage_path: Path | None = None
+        if reopen is None:
+            folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="twinsdk-")))
+            self._footage_path = folder / "footage.avi"
+
+    def __enter__(self) -> Film:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def add(self, step: Step) -> None:
+        """Keep one step; its picture only when the source cannot be read again."""
+        if self._footage_path is not None:
+            if self._footage is None:
+                self._footage = FootageWriter(self._footage_path, size_px=step.image.size_px)
+                self._stack.enter_context(self._footage)
+            self._footage.write(step.image.pixels)
+        self._moments.append(
+            _Moment(
+                index=step.image.index,
+                media_ns=step.media_ns,
+                observations=step.observations,
+                frames=step.frames,
+            )
+        )
+
+    def write(self, *, progress: bool = True) -> None:
+        """Render what was kept; interrupted, the film ends there and is whole.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
+        from tqdm import tqdm
+
+        shown = [moment for moment in self._moments if moment.frames]
+        if not shown:
+            return
+        wanted = self._sheet_indices()
+        pictures: list[U8] = []
+        labels: list[str] = []
+        name = (self._video or self._sheet or Path("film")).name
+        bar = tqdm(
+            total=len(self._moments), desc=f"rendering {name}", disable=None if progress else True
+        )
+        with ExitStack() as stack:
+            stack.enter_context(bar)
+            writer: VideoWriter | None = None
+            painter: TwinPainter | None = None
+            camera: Camera | None = None
+            try:
+                for moment, pixels in self._pictures():
+                    if painter is None:
+                        size = _even(pixels.shape[1] * _HEIGHT_PX / pixels.shape[0]), _HEIGHT_PX
+                        twin = max(360, min(640, size[0])), _HEIGHT_PX
+                        painter = TwinPainter(self._avatar, size_px=twin)
+                        camera = painter.camera([m.frames[0] for m in shown])
+                    if self._video is None and moment.index not in wanted:
+                        bar.update()
+                        continue
+                    assert camera is not None
+                    picture = self._paint(moment, pixels, painter, camera)
+                    if self._video is not None:
+                        if writer is None:
+                            size = (picture.shape[1], picture.shape[0])
+                            writer = VideoWriter(self._video, self._fps(), size)
+                            stack.enter_context(writer)
+                        writer.write(picture)
+                    if moment.index in wanted:
+                        pictures.append(picture)
+                        labels.append(
+                            f"{(moment.media_ns - self._moments[0].media_ns) / 1e9:.1f} s"
+                        )
+                    bar.update()
+            finally:
+                if self._sheet is not None and pictures:
+                    save_png(self._sheet, contact_sheet(pictures, columns=2, labels=labels))
+
+    def _pictures(self) -> Iterator[tuple[_Moment, U8]]:
+        if self._reopen is None:
+            if self._footage is not None and self._footage_path is not None:
+                self._footage.close()
+                yield from zip(self._moments, FootageReader(self._footage_path), strict=False)
+            return
+        moments = {moment.index: moment for moment in self._moments}
+        with self._reopen() as again:
+            for image in again:
+                if image.index in moments:
+                    yield moments[image.index], image.pixels
+                if image.index >= self._moments[-1].index:
+                    break
+
+    def _paint(self, moment: _Moment, pixels: U8, painter: TwinPainter, camera: Camera) -> U8:
+        left = pixels
+        for observation in moment.observations:
+            left = draw_observation(left, observation)
+        right = painter.draw(moment.frames[0], camera) if moment.frames else None
+        if right is None:
+            right = np.zeros((_HEIGHT_PX, 360, 3), np.uint8)
+        if self._mirror:
+            left, right = left[:, ::-1], right[:, ::-1]
+        picture = side_by_side(np.ascontiguousarray(left), np.ascontiguousarray(right))
+        return draw_label(picture, _caption(moment))
+
+    def _fps(self) -> float:
+        stamps = np.array([moment.media_ns for moment in self._moments], np.float64)
+        spacing = np.median(np.diff(stamps)) if len(stamps) > 1 else 1e9 / 30
+        return float(np.clip(1e9 / max(spacing, 1e6), 1, 240))
+
+    def _sheet_indices(self) -> set[int]:
+        if self._sheet is None:
+            return set()
+        good = [
+            moment.index
+            for moment in self._moments
+            if moment.frames
+            and moment.frames[0].state in (TrackingState.TRACKING, TrackingState.PARTIAL)
+        ] or [moment.index for moment in self._moments]
+        places = np.linspace(0, len(good) - 1, _SHEET_MOMENTS + 2)[1:-1]
+        return {good[round(place)] for place in places}
+
+
+def _caption(moment: _Moment) -> str:
+    if not moment.frames:
+        return "nobody yet"
+    frame = moment.frames[0]
+    return f"{frame.state.value}  {frame.confidence:.0%}"
+
+
+def _even(value: float) -> int:
+    return max(2, round(value / 2) * 2)

@@ -1,0 +1,91 @@
+"""The preview window: the camera with its landmarks beside the twin, never holding up the loop."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+import numpy as np
+
+from twinsdk.core.arrays import U8
+from twinsdk.core.avatar import Avatar
+from twinsdk.render import side_by_side
+from twinsdk.render.overlay import draw_label, draw_observation
+from twinsdk.render.window import Window
+from twinsdk.session.film import TwinPainter
+from twinsdk.session.live import Step
+
+__all__ = ["Preview"]
+
+_SIZE_PX = (480, 480)
+
+
+class Preview:
+    """A window with a painter thread of its own and one slot: the newest step wins.
+
+    Args:
+        avatar: Who is shown.
+        mirror: Whether the picture is mirrored, as in a looking glass.
+
+    Raises:
+        DeviceError: There is no display.
+    """
+
+    def __init__(self, avatar: Avatar, *, mirror: bool = False) -> None:
+        self._window = Window("twinsdk")
+        self._painter = TwinPainter(avatar, size_px=_SIZE_PX, antialias=1)
+        self._mirror = mirror
+        self._newest: Step | None = None
+        self._picture: U8 | None = None
+        self._wake = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._paint, name="twinsdk-preview", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Preview:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._wake:
+            self._ended = True
+            self._wake.notify()
+        self._thread.join(timeout=5)
+        self._window.close()
+
+    def show(self, step: Step) -> bool:
+        """Offer a step and refresh the window; return False once its user closed it.
+
+        Must be called from the thread that made the window.
+        """
+        with self._wake:
+            self._newest = step
+            picture = self._picture
+            self._wake.notify()
+        return self._window.show(picture)
+
+    def _paint(self) -> None:
+        camera = None
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._ended or self._newest is not None)
+                if self._ended:
+                    return
+                step, self._newest = self._newest, None
+            if step is None or not step.frames:
+                continue
+            camera = camera or self._painter.camera([step.frames[0]])
+            left = step.image.pixels
+            for observation in step.observations:
+                left = draw_observation(left, observation)
+            right = self._painter.draw(step.frames[0], camera)
+            if self._mirror:
+                left, right = left[:, ::-1], right[:, ::-1]
+            picture = side_by_side(np.ascontiguousarray(left), np.ascontiguousarray(right))
+            frame = step.frames[0]
+            label = f"{frame.state.value}  {frame.confidence:.0%}  q: quit"
+            self._picture = draw_label(picture, label)
