@@ -1,6 +1,6 @@
 """The command line: arguments to configuration to session; no arithmetic.
 
-Exit codes: 0 done, 2 the user's input is wrong, 1 our failure, 130 interrupted with outputs complete.
+Exit codes: 0 done, 2 the user's input is wrong, 1 our failure, 130 interrupted (outputs whole).
 """
 
 from __future__ import annotations

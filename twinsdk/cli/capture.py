@@ -93,12 +93,12 @@ def run(args: argparse.Namespace) -> int:
     _check_outputs(args)
     from twinsdk.avatar import load_avatar
     from twinsdk.bridge import Publisher
+    from twinsdk.cli.status import StatusLine
     from twinsdk.session.film import Film
     from twinsdk.session.live import Session, SessionConfig
     from twinsdk.session.recorder import Recorder
     from twinsdk.session.report import benchmark_table, report_of
     from twinsdk.session.source import open_source
-    from twinsdk.session.status import StatusLine
 
     spec, options = _source(args)
     with ExitStack() as stack:
@@ -133,7 +133,14 @@ def run(args: argparse.Namespace) -> int:
         status.close()
         if film is not None:
             film.write(progress=not args.quiet)
-        report = report_of(session, publisher=publisher, recorder=recorder, status=status)
+        report = report_of(
+            session,
+            frames=status.frames,
+            found=status.found,
+            fps=status.fps,
+            publisher=publisher,
+            recorder=recorder,
+        )
     if args.report:
         _write_report(args.report, report)
     if args.benchmark:
@@ -192,7 +199,7 @@ def _window(args: argparse.Namespace, avatar: Any, stack: ExitStack) -> Any:
 
 @contextmanager
 def _interruptible(session: Any) -> Iterator[list[int]]:
-    """Make the first Ctrl-C end the loop so that outputs are completed; the second is a real one."""
+    """Make the first Ctrl-C end the loop so that outputs are completed; the second raises."""
     caught: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:

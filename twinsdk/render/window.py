@@ -36,7 +36,7 @@ class Window:
             ) from error
 
     def show(self, picture: U8 | None) -> bool:
-        """Show a picture (None: the one before) and return False once the user closed the window."""
+        """Show a picture (None: the one before); return False once the user closed it."""
         if picture is not None:
             self._cv2.imshow(self._title, picture[..., ::-1])
             self._shown = True

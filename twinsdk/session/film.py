@@ -67,7 +67,7 @@ class TwinPainter:
         if not whole:
             hips = skeleton.joint(roles["hips"])
             low[1] = np.median([frame.pose.world()[1][hips, 1] for frame in frames[::10]]) - 0.05
-        corners = np.array([low - [0.12, 0.08, 0.0], high + [0.12, 0.16, 0.0]])
+        corners = np.stack([low - np.array([0.12, 0.08, 0]), high + np.array([0.12, 0.16, 0])])
         return Camera.framing(corners, 1.04, aspect=self._aspect)
 
     def draw(self, frame: TwinFrame, camera: Camera) -> U8:
@@ -147,48 +147,44 @@ class Film:
         """
         from tqdm import tqdm
 
-        shown = [moment for moment in self._moments if moment.frames]
-        if not shown:
+        if not any(moment.frames for moment in self._moments):
             return
-        wanted = self._sheet_indices()
-        pictures: list[U8] = []
-        labels: list[str] = []
         name = (self._video or self._sheet or Path("film")).name
-        bar = tqdm(
-            total=len(self._moments), desc=f"rendering {name}", disable=None if progress else True
-        )
+        quiet = None if progress else True  # None: a bar on a terminal only
+        wanted = self._sheet_indices()
+        chosen: list[tuple[U8, str]] = []
         with ExitStack() as stack:
-            stack.enter_context(bar)
+            bar = stack.enter_context(tqdm(desc=f"rendering {name}", unit=" frames", disable=quiet))
+            stack.callback(self._save_sheet, chosen)
             writer: VideoWriter | None = None
-            painter: TwinPainter | None = None
-            camera: Camera | None = None
-            try:
-                for moment, pixels in self._pictures():
-                    if painter is None:
-                        size = _even(pixels.shape[1] * _HEIGHT_PX / pixels.shape[0]), _HEIGHT_PX
-                        twin = max(360, min(640, size[0])), _HEIGHT_PX
-                        painter = TwinPainter(self._avatar, size_px=twin)
-                        camera = painter.camera([m.frames[0] for m in shown])
-                    if self._video is None and moment.index not in wanted:
-                        bar.update()
-                        continue
-                    assert camera is not None
-                    picture = self._paint(moment, pixels, painter, camera)
-                    if self._video is not None:
-                        if writer is None:
-                            size = (picture.shape[1], picture.shape[0])
-                            writer = VideoWriter(self._video, self._fps(), size)
-                            stack.enter_context(writer)
-                        writer.write(picture)
-                    if moment.index in wanted:
-                        pictures.append(picture)
-                        labels.append(
-                            f"{(moment.media_ns - self._moments[0].media_ns) / 1e9:.1f} s"
-                        )
-                    bar.update()
-            finally:
-                if self._sheet is not None and pictures:
-                    save_png(self._sheet, contact_sheet(pictures, columns=2, labels=labels))
+            for moment, picture in self._painted(wanted):
+                if self._video is not None:
+                    size = (picture.shape[1], picture.shape[0])
+                    writer = writer or stack.enter_context(
+                        VideoWriter(self._video, self._fps(), size)
+                    )
+                    writer.write(picture)
+                if moment.index in wanted:
+                    seconds = (moment.media_ns - self._moments[0].media_ns) / 1e9
+                    chosen.append((picture, f"{seconds:.1f} s"))
+                bar.update()
+
+    def _painted(self, wanted: set[int]) -> Iterator[tuple[_Moment, U8]]:
+        """Yield the finished pictures: all of them for a video, else only the wanted ones."""
+        stage: tuple[TwinPainter, Camera] | None = None
+        for moment, pixels in self._pictures():
+            if stage is None:
+                width = _even(pixels.shape[1] * _HEIGHT_PX / pixels.shape[0])
+                size = (max(360, min(640, width)), _HEIGHT_PX)
+                painter = TwinPainter(self._avatar, size_px=size)
+                stage = painter, painter.camera([m.frames[0] for m in self._moments if m.frames])
+            if self._video is not None or moment.index in wanted:
+                yield moment, self._paint(moment, pixels, *stage)
+
+    def _save_sheet(self, chosen: list[tuple[U8, str]]) -> None:
+        if self._sheet is not None and chosen:
+            pictures, labels = zip(*chosen, strict=True)
+            save_png(self._sheet, contact_sheet(list(pictures), columns=2, labels=list(labels)))
 
     def _pictures(self) -> Iterator[tuple[_Moment, U8]]:
         if self._reopen is None:

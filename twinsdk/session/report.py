@@ -10,7 +10,6 @@ from typing import Any
 from twinsdk.bridge import Publisher
 from twinsdk.session.live import Session
 from twinsdk.session.recorder import Recorder
-from twinsdk.session.status import StatusLine
 
 __all__ = ["benchmark_table", "report_of"]
 
@@ -18,22 +17,31 @@ __all__ = ["benchmark_table", "report_of"]
 def report_of(
     session: Session,
     *,
-    status: StatusLine,
+    frames: int,
+    found: int,
+    fps: float,
     publisher: Publisher | None = None,
     recorder: Recorder | None = None,
 ) -> dict[str, Any]:
-    """Return counts, rate and the time of every stage of a finished run; JSON types only."""
+    """Return counts, rate and the time of every stage of a finished run; JSON types only.
+
+    Args:
+        session: The run.
+        frames, found: Source frames, and those in which somebody was found.
+        fps: Frames a second over the whole run.
+        publisher, recorder: Where the frames went.
+    """
     stages = {
         name: {key: round(value, 3) for key, value in asdict(stats).items()}
         for name, stats in session.stats().items()
     }
     return {
-        "frames": status.frames,
-        "frames_with_a_person": status.found,
+        "frames": frames,
+        "frames_with_a_person": found,
         "lost": session.dropped + session.source.dropped,
         "streamed": stages.get("stream", {}).get("count", 0) if publisher else 0,
         "recorded": recorder.count if recorder else 0,
-        "fps": round(status.fps, 2),
+        "fps": round(fps, 2),
         "stages_ms": stages,
         "machine": {
             "processor": platform.processor() or platform.machine(),
