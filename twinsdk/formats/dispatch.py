@@ -1,0 +1,123 @@
+"""Which module reads or writes a file, by its extension; modules load when a file needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from twinsdk.core.avatar import Avatar
+from twinsdk.core.clip import MotionClip
+from twinsdk.core.files import existing_file
+from twinsdk.errors import FormatError, OutputError
+
+__all__ = [
+    "AVATAR_READERS",
+    "AVATAR_WRITERS",
+    "CLIP_READERS",
+    "CLIP_WRITERS",
+    "extension",
+    "load_avatar",
+    "load_clip",
+    "save_avatar",
+    "save_clip",
+]
+
+# extension -> "module:function"; each takes (path) or (value, path).
+CLIP_READERS: dict[str, str] = {
+    ".bvh": "bvh:read_clip",
+    ".bvh.gz": "bvh:read_clip",
+    ".npz": "npz:read_clip",
+}
+CLIP_WRITERS: dict[str, str] = {
+    ".bvh": "bvh:write_clip",
+    ".bvh.gz": "bvh:write_clip",
+    ".npz": "npz:write_clip",
+}
+AVATAR_READERS: dict[str, str] = {
+    ".npz": "npz:read_avatar",
+}
+AVATAR_WRITERS: dict[str, str] = {
+    ".npz": "npz:write_avatar",
+}
+# These two can name a person's joints inside the file.
+_TAKES_HUMANOID = (".glb", ".vrma")
+
+
+def load_clip(path: str | Path) -> MotionClip:
+    """Read a motion file; its extension says which kind it is.
+
+    Raises:
+        FileMissingError: There is no such file.
+        FormatError: The extension is unknown, or the file is not what it says.
+    """
+    reader = _choose(path, CLIP_READERS, "load_clip", existing=True)
+    clip: MotionClip = reader(path)
+    return clip
+
+
+def save_clip(
+    clip: MotionClip, path: str | Path, *, humanoid: Mapping[str, str] | None = None
+) -> None:
+    """Write a motion file; its extension says which kind.
+
+    Args:
+        clip: The motion.
+        path: Where to; complete or not there at all.
+        humanoid: This skeleton's joint name -> VRM humanoid name, for .vrma and .glb; not needed
+            where the joints already have VRM's names.
+
+    Raises:
+        OutputError: The extension is unknown, or the file cannot be written.
+        NotHumanoidError: A .vrma is asked for and the joints a humanoid needs are not known.
+    """
+    writer = _choose(path, CLIP_WRITERS, "save_clip", existing=False)
+    if humanoid is not None and extension(path) in _TAKES_HUMANOID:
+        writer(clip, path, humanoid=humanoid)
+    else:
+        writer(clip, path)
+
+
+def load_avatar(path: str | Path) -> Avatar:
+    """Read an avatar file; its extension says which kind it is.
+
+    Raises:
+        FileMissingError: There is no such file.
+        FormatError: The extension is unknown, or the file is not what it says.
+        NotHumanoidError: The file holds a figure but not which joints make it a person.
+    """
+    reader = _choose(path, AVATAR_READERS, "load_avatar", existing=True)
+    avatar: Avatar = reader(path)
+    return avatar
+
+
+def save_avatar(avatar: Avatar, path: str | Path) -> None:
+    """Write an avatar file; its extension says which kind (.vrm is VRM 1.0).
+
+    Raises:
+        OutputError: The extension is unknown, or the file cannot be written.
+    """
+    _choose(path, AVATAR_WRITERS, "save_avatar", existing=False)(avatar, path)
+
+
+def extension(path: str | Path) -> str:
+    """Return the lower-case extension, ".bvh.gz" counted as one."""
+    file = Path(path)
+    if file.suffix.lower() == ".gz":
+        return Path(file.stem).suffix.lower() + ".gz"
+    return file.suffix.lower()
+
+
+def _choose(path: str | Path, table: dict[str, str], verb: str, *, existing: bool) -> Any:
+    kind = extension(path)
+    if kind not in table:
+        known = " ".join(table)
+        kind_of_error = FormatError if existing else OutputError
+        raise kind_of_error(
+            f"{verb}: expected one of {known}, got {kind or 'no extension'}: {path}"
+        )
+    if existing:
+        existing_file(path, what=verb)
+    module, function = table[kind].split(":")
+    return getattr(import_module(f"twinsdk.formats.{module}"), function)
