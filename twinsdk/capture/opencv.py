@@ -1,0 +1,94 @@
+"""OpenCV kept quiet, and the few picture operations that every source shares."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import cv2
+import numpy as np
+
+from twinsdk.core.arrays import U8, Array
+from twinsdk.errors import FormatError
+
+__all__ = ["MAX_SIDE_PX", "MIN_SIDE_PX", "check_size", "fit_inside", "quiet_opencv", "rgb_from_bgr"]
+
+MIN_SIDE_PX = 16
+"""Below this no tracker can find a person; such files are icons or damaged."""
+
+MAX_SIDE_PX = 8192
+"""8K film is 8192 px wide; a larger header would make one frame take over 200 MB."""
+
+_FFMPEG_LEVEL = "OPENCV_FFMPEG_LOGLEVEL"
+_quiet_lock = threading.Lock()
+_quiet_depth = 0
+_quiet_before: tuple[int, str | None] = (0, None)
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV and its FFmpeg from writing to stderr; our errors say what is wrong.
+
+    The level is a global of the process, so nested and parallel uses are counted and the
+    level found by the first is put back by the last.
+    """
+    global _quiet_depth, _quiet_before  # noqa: PLW0603  # the level it guards is global too
+    with _quiet_lock:
+        _quiet_depth += 1
+        if _quiet_depth == 1:
+            _quiet_before = (_log_level(), os.environ.get(_FFMPEG_LEVEL))
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+            os.environ.setdefault(_FFMPEG_LEVEL, "-8")  # read once, by the first video opened
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_depth -= 1
+            if _quiet_depth == 0:
+                level, variable = _quiet_before
+                cv2.utils.logging.setLogLevel(level)
+                if variable is None:
+                    os.environ.pop(_FFMPEG_LEVEL, None)
+
+
+def _log_level() -> int:
+    return int(cv2.utils.logging.getLogLevel())
+
+
+def check_size(what: str, width: int, height: int, path: object) -> None:
+    """Refuse pictures too small to hold a person or too large to be meant.
+
+    Raises:
+        FormatError: A side is below 16 px or above 8192 px.
+    """
+    if min(width, height) < MIN_SIDE_PX:
+        raise FormatError(
+            f"{what}: expected at least {MIN_SIDE_PX}x{MIN_SIDE_PX} px, "
+            f"got {width}x{height} px, too small to show a person: {path}"
+        )
+    if max(width, height) > MAX_SIDE_PX:
+        raise FormatError(
+            f"{what}: expected at most {MAX_SIDE_PX} px a side, "
+            f"got {width}x{height} px; scale it down first: {path}"
+        )
+
+
+def fit_inside(pixels: U8, width: int | None, height: int | None) -> U8:
+    """Return `pixels` scaled down to fit the box, proportions kept; never enlarged."""
+    rows, columns = pixels.shape[:2]
+    scale = min(1.0, (width or columns) / columns, (height or rows) / rows)
+    if scale == 1.0:
+        return pixels
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    # INTER_AREA averages: a scaled-down edge does not flicker from frame to frame.
+    return cast("U8", cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def rgb_from_bgr(frame: Array) -> U8:
+    """Return an OpenCV frame, (H, W, 3) BGR or (H, W) grey uint8, as (H, W, 3) RGB."""
+    grey = frame.ndim == 2 or frame.shape[2] == 1
+    code: Any = cv2.COLOR_GRAY2RGB if grey else cv2.COLOR_BGR2RGB
+    return cast("U8", cv2.cvtColor(np.asarray(frame), code))
