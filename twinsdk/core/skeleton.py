@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from twinsdk.core import quat
+from twinsdk.core import kernel, quat
 from twinsdk.core.arrays import F32, I32, Array, as_array, as_f32
 from twinsdk.errors import JointNameError, ShapeError, ValueRangeError
 
-__all__ = ["Skeleton", "forward_kinematics", "matrices"]
+__all__ = ["Skeleton", "matrices"]
 
 MAX_JOINTS = 4096
 _UNIT_TOLERANCE = 1e-3
@@ -37,7 +36,6 @@ class Skeleton:
     rest_translations: F32
     rest_rotations: F32
     _index: dict[str, int] = field(init=False, repr=False)
-    _levels: tuple[tuple[Array, Array], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         names = tuple(str(name) for name in self.names)
@@ -70,7 +68,6 @@ class Skeleton:
             unit_quaternions("rest_rotations", self.rest_rotations, (count, 4)),
         )
         set_(self, "_index", index)
-        set_(self, "_levels", _levels(parents))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -117,30 +114,9 @@ class Skeleton:
             rotations: (..., J, 4) parent_from_joint, unit.
             root_translation: (..., 3) metres, world.
         """
-        rotations = np.asarray(rotations, np.float32)
-        translations = np.broadcast_to(self.rest_translations, (*rotations.shape[:-1], 3)).copy()
-        translations[..., 0, :] = root_translation
-        return forward_kinematics(self._levels, rotations, translations)
-
-
-def forward_kinematics(
-    levels: Sequence[tuple[Array, Array]], rotations: F32, translations: F32
-) -> tuple[F32, F32]:
-    """Return world rotations (..., J, 4) and positions (..., J, 3), one tree depth at a time.
-
-    Args:
-        levels: Pairs (joints, their parents), nearest the root first; see `Skeleton`.
-        rotations: (..., J, 4) parent_from_joint.
-        translations: (..., J, 3) parent_from_joint.
-    """
-    world_rotations, world_positions = rotations.copy(), translations.copy()
-    for joints, above in levels:
-        upper = world_rotations[..., above, :]
-        world_rotations[..., joints, :] = quat.multiply(upper, rotations[..., joints, :])
-        world_positions[..., joints, :] = world_positions[..., above, :] + quat.rotate(
-            upper, translations[..., joints, :]
+        return kernel.forward_kinematics(
+            self.parents, self.rest_translations, rotations, root_translation
         )
-    return world_rotations, world_positions
 
 
 def matrices(rotations: Array, positions: Array) -> F32:
@@ -167,14 +143,3 @@ def unit_quaternions(name: str, value: Array, shape: tuple[int | str, ...]) -> F
             f"{name}: expected unit quaternions, got length {length[where]:.4f} at {where}"
         )
     return array / length[..., None]
-
-
-def _levels(parents: I32) -> tuple[tuple[Array, Array], ...]:
-    depth = np.zeros(len(parents), np.int32)
-    for j in range(1, len(parents)):
-        depth[j] = depth[parents[j]] + 1
-    levels = []
-    for d in range(1, int(depth.max(initial=0)) + 1):
-        joints = np.flatnonzero(depth == d)
-        levels.append((joints, parents[joints]))
-    return tuple(levels)

@@ -1,0 +1,210 @@
+// The Python face of the kernels: unpack arrays, release the GIL, call. The door that checks
+// shapes in words is twinsdk/core/kernel.py; sizes are compared here only so that a caller who
+// bypasses it cannot reach foreign memory.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "twinsdk/isa.hpp"
+#include "twinsdk/kinematics.hpp"
+#include "twinsdk/rig.hpp"
+#include "twinsdk/skinning.hpp"
+
+namespace py = pybind11;
+
+namespace twinsdk {
+namespace {
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+template <class T>
+using MaybeArray = std::optional<Array<T>>;
+
+void Expect(bool holds, const char* what) {
+  if (!holds) throw std::invalid_argument(std::string(what) + ": unexpected size");
+}
+
+template <class T>
+const T* DataOrNull(const MaybeArray<T>& array) {
+  return array ? array->data() : nullptr;
+}
+
+template <class T>
+T* MutableOrNull(MaybeArray<T>& array) {
+  return array ? array->mutable_data() : nullptr;
+}
+
+Isa IsaNamed(const std::string& name) {
+  const Isa isa = name == "base" ? Isa::kBase : name == "avx2" ? Isa::kAvx2 : Isa::kAvx512;
+  if ((name != "base" && name != "avx2" && name != "avx512") || !Supported(isa)) {
+    throw std::invalid_argument("isa: this machine does not run '" + name + "'");
+  }
+  return isa;
+}
+
+py::tuple SupportedIsas() {
+  py::list names;
+  names.append("base");
+  if (Supported(Isa::kAvx2)) names.append("avx2");
+  if (Supported(Isa::kAvx512)) names.append("avx512");
+  return py::tuple(names);
+}
+
+void BindForward(const Array<std::int32_t>& parents, const Array<float>& rest_translations,
+                 const Array<float>& rotations, const Array<float>& root_translations,
+                 Array<float>& world_rotations, Array<float>& world_positions) {
+  const std::int64_t joints = parents.size();
+  const std::int64_t frames = root_translations.size() / 3;
+  Expect(joints > 0 && rest_translations.size() == 3 * joints, "rest_translations");
+  Expect(rotations.size() == frames * joints * 4, "rotations");
+  Expect(world_rotations.size() == frames * joints * 4, "world_rotations");
+  Expect(world_positions.size() == frames * joints * 3, "world_positions");
+  const ForwardJob job = {frames,
+                          static_cast<std::int32_t>(joints),
+                          parents.data(),
+                          rest_translations.data(),
+                          rotations.data(),
+                          root_translations.data(),
+                          world_rotations.mutable_data(),
+                          world_positions.mutable_data()};
+  const py::gil_scoped_release release;
+  ForwardKinematics(job);
+}
+
+class BoundRig {
+ public:
+  BoundRig(const Array<float>& vertices, const MaybeArray<float>& normals,
+           const Array<std::uint16_t>& joints, const Array<float>& weights,
+           std::int32_t joint_count, const MaybeArray<float>& morph_offsets,
+           const MaybeArray<std::int32_t>& parents, const MaybeArray<float>& rest_translations,
+           const MaybeArray<float>& inverse_bind, const std::string& isa)
+      : isa_(IsaNamed(isa)) {
+    RigSource source = {};
+    source.vertex_count = vertices.size() / 3;
+    const std::int64_t v = source.vertex_count;
+    Expect(weights.ndim() == 2 && weights.shape(0) == v, "weights");
+    Expect(joints.size() == weights.size(), "joints");
+    Expect(!normals || normals->size() == 3 * v, "normals");
+    source.influence_count = static_cast<std::int32_t>(weights.shape(1));
+    source.joint_count = joint_count;
+    if (morph_offsets) {
+      Expect(morph_offsets->ndim() == 3 && morph_offsets->shape(1) == v, "morph_offsets");
+      source.morph_count = static_cast<std::int32_t>(morph_offsets->shape(0));
+    }
+    if (parents) {
+      Expect(rest_translations && inverse_bind, "parents");
+      Expect(parents->size() == joint_count, "parents");
+      Expect(rest_translations->size() == 3 * joint_count, "rest_translations");
+      Expect(inverse_bind->size() == 12 * joint_count, "inverse_bind");
+    }
+    source.vertices = vertices.data();
+    source.normals = DataOrNull(normals);
+    source.joints = joints.data();
+    source.weights = weights.data();
+    source.morph_offsets = DataOrNull(morph_offsets);
+    source.parents = DataOrNull(parents);
+    source.rest_translations = DataOrNull(rest_translations);
+    source.inverse_bind = DataOrNull(inverse_bind);
+    const py::gil_scoped_release release;
+    rig_ = std::make_unique<const Rig>(source);
+  }
+
+  void SkinWith(const Array<float>& matrices, const MaybeArray<float>& morph_weights,
+                Array<float>& positions, MaybeArray<float>& normals, bool block_order) const {
+    const std::int64_t frames = rig_->joint_count ? matrices.size() / (12 * rig_->joint_count) : 0;
+    Expect(matrices.size() == frames * rig_->joint_count * 12, "matrices");
+    ExpectOutputs(frames, morph_weights, positions, normals, block_order);
+    SkinJob job = {};
+    job.frames = frames;
+    job.matrices = matrices.data();
+    job.morph_weights = DataOrNull(morph_weights);
+    job.positions = positions.mutable_data();
+    job.normals = MutableOrNull(normals);
+    job.block_order = block_order;
+    const py::gil_scoped_release release;
+    SkinScratch scratch;
+    SkinMatrices(*rig_, job, isa_, &scratch);
+  }
+
+  void Pose(const Array<float>& rotations, const Array<float>& root_translations,
+            const MaybeArray<float>& morph_weights, Array<float>& positions,
+            MaybeArray<float>& normals, bool block_order) const {
+    Expect(!rig_->parents.empty(), "parents");
+    const std::int64_t frames = root_translations.size() / 3;
+    Expect(rotations.size() == frames * rig_->joint_count * 4, "rotations");
+    ExpectOutputs(frames, morph_weights, positions, normals, block_order);
+    const PoseJob job = {frames,
+                         rotations.data(),
+                         root_translations.data(),
+                         DataOrNull(morph_weights),
+                         positions.mutable_data(),
+                         MutableOrNull(normals),
+                         block_order};
+    const py::gil_scoped_release release;
+    SkinScratch scratch;
+    SkinPoses(*rig_, job, isa_, &scratch);
+  }
+
+  Array<std::int32_t> Order() const {
+    return Array<std::int32_t>(static_cast<py::ssize_t>(rig_->rows.size()), rig_->rows.data());
+  }
+  std::int64_t vertex_count() const { return rig_->vertex_count; }
+  std::int64_t block_count() const { return rig_->block_count; }
+  std::int64_t listed_joints() const { return static_cast<std::int64_t>(rig_->joint_rows.size()); }
+  std::int32_t morph_count() const { return rig_->morph_count; }
+
+ private:
+  void ExpectOutputs(std::int64_t frames, const MaybeArray<float>& morph_weights,
+                     const Array<float>& positions, const MaybeArray<float>& normals,
+                     bool block_order) const {
+    const std::int64_t rows = block_order ? kBlock * rig_->block_count : rig_->vertex_count;
+    Expect(positions.size() == frames * rows * 3, "positions");
+    Expect(!morph_weights || morph_weights->size() == frames * rig_->morph_count, "morph_weights");
+    Expect(
+        !normals || (normals->size() == frames * rows * 3 && !rig_->normals.empty()) || rows == 0,
+        "normals");
+  }
+
+  Isa isa_;
+  std::unique_ptr<const Rig> rig_;
+};
+
+}  // namespace
+
+PYBIND11_MODULE(_kernel, m, py::mod_gil_not_used()) {
+  m.def("supported_isas", &SupportedIsas);
+  m.def("forward_kinematics", &BindForward, py::kw_only(), py::arg("parents").noconvert(),
+        py::arg("rest_translations").noconvert(), py::arg("rotations").noconvert(),
+        py::arg("root_translations").noconvert(), py::arg("world_rotations").noconvert(),
+        py::arg("world_positions").noconvert());
+  py::class_<BoundRig>(m, "Rig")
+      .def(py::init<const Array<float>&, const MaybeArray<float>&, const Array<std::uint16_t>&,
+                    const Array<float>&, std::int32_t, const MaybeArray<float>&,
+                    const MaybeArray<std::int32_t>&, const MaybeArray<float>&,
+                    const MaybeArray<float>&, const std::string&>(),
+           py::kw_only(), py::arg("vertices").noconvert(), py::arg("normals").noconvert(),
+           py::arg("joints").noconvert(), py::arg("weights").noconvert(), py::arg("joint_count"),
+           py::arg("morph_offsets").noconvert(), py::arg("parents").noconvert(),
+           py::arg("rest_translations").noconvert(), py::arg("inverse_bind").noconvert(),
+           py::arg("isa"))
+      .def("skin", &BoundRig::SkinWith, py::kw_only(), py::arg("matrices").noconvert(),
+           py::arg("morph_weights").noconvert(), py::arg("positions").noconvert(),
+           py::arg("normals").noconvert(), py::arg("block_order"))
+      .def("pose", &BoundRig::Pose, py::kw_only(), py::arg("rotations").noconvert(),
+           py::arg("root_translations").noconvert(), py::arg("morph_weights").noconvert(),
+           py::arg("positions").noconvert(), py::arg("normals").noconvert(), py::arg("block_order"))
+      .def_property_readonly("order", &BoundRig::Order)
+      .def_property_readonly("vertex_count", &BoundRig::vertex_count)
+      .def_property_readonly("block_count", &BoundRig::block_count)
+      .def_property_readonly("listed_joints", &BoundRig::listed_joints)
+      .def_property_readonly("morph_count", &BoundRig::morph_count);
+}
+
+}  // namespace twinsdk

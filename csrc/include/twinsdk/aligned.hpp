@@ -1,0 +1,38 @@
+// AlignedVector: std::vector whose storage starts on a cache line.
+#ifndef TWINSDK_ALIGNED_HPP_
+#define TWINSDK_ALIGNED_HPP_
+
+#include <cstddef>
+#include <new>
+#include <vector>
+
+namespace twinsdk {
+
+// A 64-byte load that straddles two lines costs about twice an aligned one.
+template <class T>
+struct LineAllocator {
+  using value_type = T;
+  static constexpr std::align_val_t kLine{64};
+
+  LineAllocator() = default;
+  template <class U>
+  LineAllocator(const LineAllocator<U>&) noexcept {}
+
+  T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), kLine)); }
+  void deallocate(T* p, std::size_t) noexcept { ::operator delete(p, kLine); }
+  template <class U>
+  bool operator==(const LineAllocator<U>&) const noexcept {
+    return true;
+  }
+  template <class U>
+  bool operator!=(const LineAllocator<U>&) const noexcept {
+    return false;
+  }
+};
+
+template <class T>
+using AlignedVector = std::vector<T, LineAllocator<T>>;
+
+}  // namespace twinsdk
+
+#endif  // TWINSDK_ALIGNED_HPP_

@@ -1,0 +1,176 @@
+// Lanes: W floats computed side by side, and the 3 x W -> W x 3 interleave.
+//
+// With GCC and Clang a Lanes<W> is a vector-extension type; the compiler picks instructions by the
+// target attribute of the function it is inlined into, so W should be that target's width (4 for
+// SSE2 and NEON, 8 for AVX2, 16 for AVX-512). Elsewhere it is an array with loops.
+// Everything here is force-inlined: a function of its own would be compiled for the baseline.
+#ifndef TWINSDK_LANES_HPP_
+#define TWINSDK_LANES_HPP_
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#if defined(__GNUC__) && !defined(TWINSDK_PLAIN_LANES)
+#define TWINSDK_VECTOR_EXTENSION 1
+#endif
+#if defined(__GNUC__)
+#define TWINSDK_INLINE inline __attribute__((always_inline))
+#define TWINSDK_RESTRICT __restrict__
+#else
+#define TWINSDK_INLINE __forceinline
+#define TWINSDK_RESTRICT __restrict
+#endif
+
+namespace twinsdk {
+
+#if defined(TWINSDK_VECTOR_EXTENSION)
+
+template <int W>
+struct LanesOf {
+  typedef float Type __attribute__((vector_size(W * sizeof(float))));
+  typedef float Unaligned __attribute__((vector_size(W * sizeof(float)), aligned(4), may_alias));
+};
+template <int W>
+using Lanes = typename LanesOf<W>::Type;
+
+template <int W>
+TWINSDK_INLINE Lanes<W> Load(const float* from) {
+  return *reinterpret_cast<const typename LanesOf<W>::Unaligned*>(from);
+}
+
+template <int W>
+TWINSDK_INLINE void Store(float* to, const Lanes<W>& value) {
+  *reinterpret_cast<typename LanesOf<W>::Unaligned*>(to) = value;
+}
+
+#else
+
+template <int W>
+struct Lanes {
+  float lane[W];
+  TWINSDK_INLINE float operator[](int q) const { return lane[q]; }
+  TWINSDK_INLINE float& operator[](int q) { return lane[q]; }
+};
+
+#define TWINSDK_LANE_OPERATOR(op)                                             \
+  template <int W>                                                            \
+  TWINSDK_INLINE Lanes<W> operator op(const Lanes<W>& a, const Lanes<W>& b) { \
+    Lanes<W> r;                                                               \
+    for (int q = 0; q < W; ++q) r.lane[q] = a.lane[q] op b.lane[q];           \
+    return r;                                                                 \
+  }                                                                           \
+  template <int W>                                                            \
+  TWINSDK_INLINE Lanes<W> operator op(const Lanes<W>& a, float b) {           \
+    Lanes<W> r;                                                               \
+    for (int q = 0; q < W; ++q) r.lane[q] = a.lane[q] op b;                   \
+    return r;                                                                 \
+  }                                                                           \
+  template <int W>                                                            \
+  TWINSDK_INLINE Lanes<W> operator op(float a, const Lanes<W>& b) {           \
+    Lanes<W> r;                                                               \
+    for (int q = 0; q < W; ++q) r.lane[q] = a op b.lane[q];                   \
+    return r;                                                                 \
+  }                                                                           \
+  template <int W, class T>                                                   \
+  TWINSDK_INLINE Lanes<W>& operator op## = (Lanes<W> & a, const T& b) {       \
+    a = a op b;                                                               \
+    return a;                                                                 \
+  }
+TWINSDK_LANE_OPERATOR(+)
+TWINSDK_LANE_OPERATOR(-)
+TWINSDK_LANE_OPERATOR(*)
+TWINSDK_LANE_OPERATOR(/)
+#undef TWINSDK_LANE_OPERATOR
+
+template <int W>
+TWINSDK_INLINE Lanes<W> Load(const float* from) {
+  Lanes<W> r;
+  std::memcpy(r.lane, from, sizeof r.lane);
+  return r;
+}
+
+template <int W>
+TWINSDK_INLINE void Store(float* to, const Lanes<W>& value) {
+  std::memcpy(to, value.lane, sizeof value.lane);
+}
+
+#endif
+
+template <int W>
+TWINSDK_INLINE Lanes<W> Sqrt(const Lanes<W>& value) {
+  alignas(64) float lane[W];
+  Store<W>(lane, value);
+  for (int q = 0; q < W; ++q) lane[q] = std::sqrt(lane[q]);
+  return Load<W>(lane);
+}
+
+#if defined(TWINSDK_VECTOR_EXTENSION)
+
+namespace detail {
+
+// Lane p of register r holds component p % 3 of vertex p / 3; z comes in by a second shuffle.
+constexpr int XyIndex(int width, int r, int i) {
+  const int p = r * width + i;
+  return p % 3 == 0 ? p / 3 : p % 3 == 1 ? width + p / 3 : -1;
+}
+constexpr int ZIndex(int width, int r, int i) {
+  const int p = r * width + i;
+  return p % 3 == 2 ? width + p / 3 : i;
+}
+template <int W, int R, int... I>
+TWINSDK_INLINE void StoreRegister(float* to, const Lanes<W>& x, const Lanes<W>& y,
+                                  const Lanes<W>& z, std::integer_sequence<int, I...>) {
+  const Lanes<W> xy = __builtin_shufflevector(x, y, XyIndex(W, R, I)...);
+  Store<W>(to + R * W, __builtin_shufflevector(xy, z, ZIndex(W, R, I)...));
+}
+
+}  // namespace detail
+
+// Writes x0 y0 z0 x1 ... to 3 W floats.
+template <int W>
+TWINSDK_INLINE void StoreInterleaved(float* to, const Lanes<W>& x, const Lanes<W>& y,
+                                     const Lanes<W>& z) {
+  const std::make_integer_sequence<int, W> lanes;
+  detail::StoreRegister<W, 0>(to, x, y, z, lanes);
+  detail::StoreRegister<W, 1>(to, x, y, z, lanes);
+  detail::StoreRegister<W, 2>(to, x, y, z, lanes);
+}
+
+#else
+
+template <int W>
+TWINSDK_INLINE void StoreInterleaved(float* to, const Lanes<W>& x, const Lanes<W>& y,
+                                     const Lanes<W>& z) {
+  for (int q = 0; q < W; ++q) {
+    to[3 * q] = x[q];
+    to[3 * q + 1] = y[q];
+    to[3 * q + 2] = z[q];
+  }
+}
+
+#endif
+
+// Writes vertex q to row[q] of an array of 3-float rows; a negative row is skipped.
+template <int W>
+TWINSDK_INLINE void StoreScattered(float* to, const std::int32_t* row, const Lanes<W>& x,
+                                   const Lanes<W>& y, const Lanes<W>& z) {
+  // Scalar stores on purpose: a 64-byte store reloaded in unaligned pieces stalls.
+  alignas(64) float lane[3][W];
+  Store<W>(lane[0], x);
+  Store<W>(lane[1], y);
+  Store<W>(lane[2], z);
+  for (int q = 0; q < W; ++q) {
+    if (row[q] < 0) continue;
+    float* vertex = to + 3 * static_cast<std::ptrdiff_t>(row[q]);
+    vertex[0] = lane[0][q];
+    vertex[1] = lane[1][q];
+    vertex[2] = lane[2][q];
+  }
+}
+
+}  // namespace twinsdk
+
+#endif  // TWINSDK_LANES_HPP_

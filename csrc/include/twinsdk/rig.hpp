@@ -1,0 +1,68 @@
+// Rig: a skinned mesh in union blocks, bound once and never changed.
+//
+// Vertices are grouped in blocks of 16. A block lists every joint that any of its vertices uses
+// and holds sixteen weights per listed joint (0 where a vertex does not use it). So any number of
+// influences is exact, the inner loop has neither gathers nor per-vertex indices, and a block is
+// one unit of work for threads, morphs and gradients.
+#ifndef TWINSDK_RIG_HPP_
+#define TWINSDK_RIG_HPP_
+
+#include <cstdint>
+
+#include "twinsdk/aligned.hpp"
+
+namespace twinsdk {
+
+constexpr int kBlock = 16;  // vertices in a block
+constexpr int kBlockFloats = 3 * kBlock;
+
+// What a rig is bound from. Weights are finite and >= 0, each row sums to about 1 (it is made
+// exact here), joints are below `joint_count`; the caller has checked.
+struct RigSource {
+  std::int64_t vertex_count;
+  std::int32_t influence_count;
+  std::int32_t joint_count;
+  std::int32_t morph_count;
+  const float* vertices;           // (V, 3)
+  const float* normals;            // (V, 3) or null
+  const std::uint16_t* joints;     // (V, K)
+  const float* weights;            // (V, K)
+  const float* morph_offsets;      // (E, V, 3) or null
+  const std::int32_t* parents;     // (J,) or null: then only matrices can be skinned, not poses
+  const float* rest_translations;  // (J, 3) with the above
+  const float* inverse_bind;       // (J, 3, 4) with the above
+};
+
+class Rig {
+ public:
+  explicit Rig(const RigSource& source);
+
+  std::int64_t vertex_count = 0;
+  std::int64_t block_count = 0;
+  std::int32_t joint_count = 0;
+  std::int32_t morph_count = 0;
+  std::int32_t morph_words = 0;  // 64-bit words that hold one bit per morph
+
+  AlignedVector<float> positions;          // (B, 3, 16)
+  AlignedVector<float> normals;            // (B, 3, 16) or empty
+  AlignedVector<std::int32_t> offsets;     // (B + 1,) into joint_rows and weights
+  AlignedVector<std::int32_t> joint_rows;  // (N,) 12 * joint: where its matrix starts
+  AlignedVector<float> weights;            // (N, 16)
+  AlignedVector<std::int32_t> rows;        // (B, 16) the vertex in a slot, -1 for padding
+  AlignedVector<std::int32_t> runs;        // (B,) first vertex where slots are consecutive, or -1
+
+  // Morphs, block-sparse: bit e of a block's mask says that morph e moves it; its offsets follow
+  // in bit order, `morph_base` giving the first of each word. A dense morph set has all bits set
+  // and is then one contiguous stream.
+  AlignedVector<std::uint64_t> morph_masks;  // (B, words)
+  AlignedVector<std::int32_t> morph_base;    // (B, words)
+  AlignedVector<float> morph_offsets;        // (M, 3, 16)
+
+  AlignedVector<std::int32_t> parents;     // (J,) or empty
+  AlignedVector<float> rest_translations;  // (J, 3) or empty
+  AlignedVector<float> inverse_bind;       // (J, 3, 4) or empty
+};
+
+}  // namespace twinsdk
+
+#endif  // TWINSDK_RIG_HPP_

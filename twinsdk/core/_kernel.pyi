@@ -1,0 +1,64 @@
+"""Types of the compiled kernels; the words about them are in twinsdk/core/kernel.py."""
+
+import numpy as np
+import numpy.typing as npt
+
+_F32 = npt.NDArray[np.float32]
+_I32 = npt.NDArray[np.int32]
+_U16 = npt.NDArray[np.uint16]
+
+def supported_isas() -> tuple[str, ...]: ...
+def forward_kinematics(
+    *,
+    parents: _I32,
+    rest_translations: _F32,
+    rotations: _F32,
+    root_translations: _F32,
+    world_rotations: _F32,
+    world_positions: _F32,
+) -> None: ...
+
+class Rig:
+    def __init__(
+        self,
+        *,
+        vertices: _F32,
+        normals: _F32 | None,
+        joints: _U16,
+        weights: _F32,
+        joint_count: int,
+        morph_offsets: _F32 | None,
+        parents: _I32 | None,
+        rest_translations: _F32 | None,
+        inverse_bind: _F32 | None,
+        isa: str,
+    ) -> None: ...
+    def skin(
+        self,
+        *,
+        matrices: _F32,
+        morph_weights: _F32 | None,
+        positions: _F32,
+        normals: _F32 | None,
+        block_order: bool,
+    ) -> None: ...
+    def pose(
+        self,
+        *,
+        rotations: _F32,
+        root_translations: _F32,
+        morph_weights: _F32 | None,
+        positions: _F32,
+        normals: _F32 | None,
+        block_order: bool,
+    ) -> None: ...
+    @property
+    def order(self) -> _I32: ...
+    @property
+    def vertex_count(self) -> int: ...
+    @property
+    def block_count(self) -> int: ...
+    @property
+    def listed_joints(self) -> int: ...
+    @property
+    def morph_count(self) -> int: ...
