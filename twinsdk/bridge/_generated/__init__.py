@@ -1,0 +1,1 @@
+"""Readers and writers generated from schema/twin.fbs; never edited by hand."""

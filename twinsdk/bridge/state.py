@@ -1,0 +1,188 @@
+"""The state plane's server: a thread that greets clients and hands out avatar descriptors."""
+
+from __future__ import annotations
+
+import socket as os_socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import zmq
+
+from twinsdk.bridge.endpoints import Endpoint, bind, configure
+from twinsdk.bridge.messages import (
+    DescriptorRequest,
+    Hello,
+    Message,
+    Ping,
+    Pong,
+    Refusal,
+    Welcome,
+    pack,
+    unpack_only,
+)
+from twinsdk.bridge.wire import VERSION
+from twinsdk.core.clock import Clock, now_ns
+from twinsdk.errors import WireError
+
+__all__ = ["StateServer", "StateStats"]
+
+_QUEUE = 1000
+_MAX_REQUEST_BYTES = 1 << 16
+_MAX_CLIENTS = 2048
+_FORGET_NS = 10_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateStats:
+    """Clients heard from in the last ten seconds, and messages that were dropped as malformed."""
+
+    clients: int
+    malformed: int
+    refused: int
+
+
+class StateServer:
+    """Answers HELLO, descriptor requests and clock pings; pushes a WELCOME when avatars join.
+
+    Args:
+        endpoint: Where to listen.
+        welcome: Makes the current WELCOME; called in the server's thread.
+        descriptor: Returns the packed descriptor of a hash, or None; called in that thread too.
+        clock: Monotonic nanoseconds, the publisher's.
+
+    Raises:
+        EndpointError: It cannot listen there.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoint: Endpoint,
+        *,
+        welcome: Callable[[], Welcome],
+        descriptor: Callable[[int], bytes | None],
+        clock: Clock = now_ns,
+    ) -> None:
+        self._welcome, self._descriptor, self._clock = welcome, descriptor, clock
+        self._clients: dict[bytes, int] = {}
+        self._malformed = self._refused = 0
+        self._socket = context.socket(zmq.ROUTER)
+        try:
+            configure(self._socket, queue=_QUEUE, limit_bytes=_MAX_REQUEST_BYTES)
+            self.endpoint = bind(self._socket, endpoint)
+        except BaseException:
+            self._socket.close()
+            raise
+        self._wake_reader, self._wake_writer = os_socket.socketpair()
+        self._wake_writer.setblocking(False)
+        self._closing = self._announcing = False
+        self._thread = threading.Thread(target=self._run, name="twinsdk-state", daemon=True)
+        self._thread.start()
+
+    @property
+    def stats(self) -> StateStats:
+        """What was served so far."""
+        return StateStats(
+            clients=len(self._clients), malformed=self._malformed, refused=self._refused
+        )
+
+    def announce(self) -> None:
+        """Send every client the current WELCOME soon; from any thread."""
+        self._announcing = True
+        self._wake()
+
+    def close(self) -> None:
+        """Stop the thread and close the socket."""
+        self._closing = True
+        self._wake()
+        self._thread.join(timeout=5)
+        self._wake_reader.close()
+        self._wake_writer.close()
+
+    def _wake(self) -> None:
+        try:
+            self._wake_writer.send(b"w")
+        except BlockingIOError:  # enough wakes are waiting already
+            return
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._wake_reader, zmq.POLLIN)
+        while not self._closing:
+            ready = dict(poller.poll(1000))
+            if self._wake_reader.fileno() in ready:
+                self._wake_reader.recv(4096)
+            if self._socket in ready:
+                self._serve_waiting()
+            if self._announcing:
+                self._announcing = False
+                welcome = pack(self._welcome())
+                for identity in list(self._clients):
+                    self._send(identity, welcome)
+            self._forget_silent()
+        self._socket.close()
+
+    def _serve_waiting(self) -> None:
+        for _ in range(256):  # then look at the other duties again
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            arrived_ns = self._clock()
+            try:
+                answer = self._answer(parts[0], unpack_only(parts[1:]), arrived_ns)
+            except WireError:
+                self._malformed += 1
+                continue
+            if answer is not None:
+                self._send(parts[0], answer)
+
+    def _answer(self, identity: bytes, message: Message, arrived_ns: int) -> bytes | None:
+        if isinstance(message, Hello):
+            return self._greet(identity, message, arrived_ns)
+        if identity in self._clients:
+            self._clients[identity] = arrived_ns
+        if isinstance(message, Ping):
+            return pack(Pong(t0_ns=message.t0_ns, t1_ns=arrived_ns, t2_ns=self._clock()))
+        if isinstance(message, DescriptorRequest):
+            found = self._descriptor(message.hash)
+            if found is None:
+                return pack(Refusal(reason=f"no avatar {message.hash:016x} in this stream"))
+            return found
+        raise WireError(f"state message: a client does not send {type(message).__name__}")
+
+    def _greet(self, identity: bytes, hello: Hello, arrived_ns: int) -> bytes:
+        welcome = self._welcome()
+        reason = None
+        if not hello.version_min <= VERSION <= hello.version_max:
+            older = hello.version_max < VERSION
+            reason = (
+                f"this stream speaks wire version {VERSION}, the client reads "
+                f"{hello.version_min} to {hello.version_max}; update the "
+                f"{'client' if older else 'publisher'}"
+            )
+        elif welcome.codec not in hello.codecs:
+            reason = (
+                f"this stream is in codec {welcome.codec}, the client reads {list(hello.codecs)}; "
+                "publish with another codec"
+            )
+        elif identity not in self._clients and len(self._clients) >= _MAX_CLIENTS:
+            reason = f"this stream has {_MAX_CLIENTS} clients already; put a relay between"
+        if reason is not None:
+            self._refused += 1
+            return pack(Refusal(reason=reason))
+        self._clients[identity] = arrived_ns
+        return pack(welcome)
+
+    def _send(self, identity: bytes, data: bytes) -> None:
+        try:
+            self._socket.send_multipart((identity, data), zmq.NOBLOCK)
+        except zmq.Again:  # its queue is full: it will say HELLO again
+            self._clients.pop(identity, None)
+
+    def _forget_silent(self) -> None:
+        horizon = self._clock() - _FORGET_NS
+        for identity in [key for key, seen in self._clients.items() if seen < horizon]:
+            del self._clients[identity]
