@@ -1,0 +1,92 @@
+"""Skin, eyes, teeth, tongue and lashes as parts of the mesh."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from twinsdk.avatar.base import Base
+from twinsdk.avatar.parts import Part, Sheet, sheet_of_quads, subdivide, vertex_normals
+from twinsdk.avatar.rig import TPose
+from twinsdk.core.arrays import F64, Array
+from twinsdk.core.avatar import Material
+
+__all__ = ["face_parts", "skin_part"]
+
+
+def skin_part(base: Base, pose: TPose, covered: Array, material: Material) -> Part:
+    """Return the body's skin without what clothes hide.
+
+    Args:
+        base: The base.
+        pose: The body in T-pose.
+        covered: (V,) below zero where clothes hide the skin.
+        material: Its texture lies in the base's uv atlas.
+    """
+    quads = base.group("body")
+    whole = base.quads[quads].astype(np.int64)
+    seen = (covered[whole] >= 0).any(1)
+    sheet = sheet_of_quads(
+        len(base.template), whole[seen], base.uvs[base.quad_uvs[quads][seen]].astype(np.float64)
+    )
+    # Normals come from the whole body: no crease at uv seams nor where skin ends under cloth.
+    triangles = np.concatenate([whole[:, [0, 1, 2]], whole[:, [0, 2, 3]]])
+    normals = vertex_normals(pose.vertices, triangles)
+    return _part("skin", sheet, pose, material, normals=sheet.mix @ normals)
+
+
+def face_parts(base: Base, pose: TPose, materials: dict[str, Material]) -> list[Part]:
+    """Return eyes, teeth, tongue and lashes.
+
+    Args:
+        base: The base.
+        pose: The body in T-pose.
+        materials: For "eyes", "teeth", "tongue" and "lashes".
+    """
+    parts = [_eye(base, pose, side, materials["eyes"]) for side in ("left", "right")]
+    for name, groups in (
+        ("teeth", ("helper-upper-teeth", "helper-lower-teeth")),
+        ("tongue", ("helper-tongue",)),
+        ("lashes", tuple(f"helper-{s}-eyelashes-{n}" for s in "lr" for n in (1, 2))),
+    ):
+        sheet = sheet_of_quads(len(base.template), base.quads[base.group(*groups)])
+        parts.append(_part(name, sheet, pose, materials[name]))
+    return parts
+
+
+def _eye(base: Base, pose: TPose, side: str, material: Material) -> Part:
+    """Return one eyeball, its uv a disc about the line of sight: 0.5 is 90 degrees from it."""
+    quads = base.quads[base.group(f"helper-{side[0]}-eye")]
+    sheet = subdivide(subdivide(sheet_of_quads(len(base.template), quads)))
+    coarse = pose.vertices[np.unique(quads)].astype(np.float64)
+    centre = (coarse.min(0) + coarse.max(0)) / 2
+    away = sheet.mix @ pose.vertices.astype(np.float64) - centre
+    length = np.linalg.norm(away, axis=1, keepdims=True)
+    # Splitting left the facets flat; the ball's radius is put back onto the new vertices.
+    radius = np.linalg.norm(coarse - centre, axis=1).mean()
+    vertices = centre + away * (radius / length)
+    direction = away / length
+    angle = np.arccos(np.clip(direction[:, 2], -1, 1)) / np.pi
+    around = direction[:, :2] / np.maximum(np.linalg.norm(direction[:, :2], axis=1), 1e-9)[:, None]
+    uvs = 0.5 + around * [1.0, -1.0] * angle[:, None]
+    part = _part(f"{side} eye", replace(sheet, uvs=uvs), pose, material, normals=direction)
+    return replace(part, vertices=vertices)
+
+
+def _part(
+    name: str, sheet: Sheet, pose: TPose, material: Material, *, normals: F64 | None = None
+) -> Part:
+    vertices = sheet.mix @ pose.vertices.astype(np.float64)
+    if normals is None:
+        normals = vertex_normals(vertices, sheet.triangles)
+    return Part(
+        name=name,
+        material=material,
+        vertices=vertices,
+        normals=normals / np.linalg.norm(normals, axis=1, keepdims=True),
+        uvs=sheet.uvs,
+        triangles=sheet.triangles,
+        weights=(sheet.mix @ pose.weights).astype(np.float32),
+        mix=sheet.mix,
+    )
