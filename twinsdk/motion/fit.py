@@ -1,0 +1,290 @@
+"""One person's landmarks, frame by frame, to a smooth pose on the canonical skeleton."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from twinsdk.core import quat
+from twinsdk.core.arrays import F32, Array
+from twinsdk.core.expressions import EXPRESSION_COUNT
+from twinsdk.core.frame import TrackingState
+from twinsdk.core.humanoid import humanoid_skeleton
+from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES, Landmarks
+from twinsdk.core.observation import Observation
+from twinsdk.core.pose import Pose
+from twinsdk.errors import ValueRangeError
+from twinsdk.motion.points import BODY, JOINT
+from twinsdk.motion.presence import Presence, group_confidence
+from twinsdk.motion.proportions import Proportions
+from twinsdk.motion.rest import GROUP_OF_JOINT, GROUPS, idle_rotations, upright_thigh
+from twinsdk.motion.root import RootFollower
+from twinsdk.motion.smooth import OneEuroConfig, RotationFilter
+from twinsdk.motion.solve import Hints, points_of, solve
+
+__all__ = ["BodyFitter", "Fit", "FitConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """How landmarks become a pose.
+
+    Attributes:
+        height_m: Height of the skeleton fitted; avatars of other sizes are reached by retargeting.
+        fov_deg: The camera's horizontal field of view; 60 is a usual webcam.
+        seen_above: Visibility above which a part counts as seen.
+        unseen_below: Visibility below which it counts as unseen; the gap keeps it from flickering.
+        fade_in_s: Seconds from rest to what is seen.
+        fade_out_s: Seconds from what was last seen to rest.
+        hold_s: Seconds a lost person's pose is held before it eases to rest.
+        smoothing: Filter of the joint rotations.
+        max_speed: Radians a second that no joint exceeds.
+        roll_memory_s: Seconds in which the remembered roll of a straight limb decays to neutral.
+    """
+
+    height_m: float = 1.70
+    fov_deg: float = 60.0
+    seen_above: float = 0.6
+    unseen_below: float = 0.4
+    fade_in_s: float = 0.25
+    fade_out_s: float = 0.4
+    hold_s: float = 0.7
+    smoothing: OneEuroConfig = field(
+        default_factory=lambda: OneEuroConfig(min_cutoff_hz=1.0, speed_gain=1.5)
+    )
+    max_speed: float = 20.0
+    roll_memory_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        checks = (
+            ("height_m", 0.3 <= self.height_m <= 3.0, "0.3 to 3 m"),
+            ("fov_deg", 10 <= self.fov_deg <= 150, "10 to 150 degrees"),
+            ("seen_above", 0 < self.unseen_below <= self.seen_above < 1, "0 < off <= on < 1"),
+            ("fade_in_s", self.fade_in_s > 0 and self.fade_out_s > 0, "above 0 s"),
+            ("hold_s", self.hold_s >= 0, "0 s or more"),
+            ("max_speed", self.max_speed > 0, "above 0 rad/s"),
+            ("roll_memory_s", self.roll_memory_s > 0, "above 0 s"),
+        )
+        for name, ok, wanted in checks:
+            if not ok:
+                raise ValueRangeError(f"{name}: expected {wanted}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fit:
+    """What one observation says of a person.
+
+    Attributes:
+        pose: On `humanoid_skeleton(height_m)`; the root in the world, feet on y = 0.
+        joint_confidence: (55,) in [0, 1]; 0 is a joint at rest because it is unseen.
+        confidence: In [0, 1], the mean over the body's parts.
+        state: TRACKING, PARTIAL, HOLDING or IDLE.
+        expressions: (52,); the last seen while the face is briefly lost, zeros before.
+    """
+
+    pose: Pose
+    joint_confidence: F32
+    confidence: float
+    state: TrackingState
+    expressions: F32
+
+
+_TORSO = [BODY[n] for n in ("leftShoulder", "rightShoulder")]
+_HIPS = [BODY["leftHip"], BODY["rightHip"]]
+_THIGHS = [JOINT["leftUpperLeg"], JOINT["rightUpperLeg"]]
+_FEET = [GROUPS.index("leftFoot"), GROUPS.index("rightFoot")]
+_SHANKS = [GROUPS.index("leftShank"), GROUPS.index("rightShank")]
+_PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
+_LONGEST_STEP_S = 1.0
+
+
+class BodyFitter:
+    """Follows one person: give it every observation in order, get a pose each time.
+
+    A frame with the same timestamp as the last, or an earlier one, changes nothing: the last fit is
+    returned, and time goes on from there.
+    """
+
+    def __init__(self, config: FitConfig | None = None) -> None:
+        self.config = config or FitConfig()
+        self._skeleton = humanoid_skeleton(self.config.height_m)
+        self._idle = idle_rotations()
+        self._presence = Presence(
+            on=self.config.seen_above,
+            off=self.config.unseen_below,
+            fade_in_s=self.config.fade_in_s,
+            fade_out_s=self.config.fade_out_s,
+        )
+        self._filter = RotationFilter(self.config.smoothing, max_speed=self.config.max_speed)
+        self._proportions = Proportions()
+        self._root = RootFollower(
+            fov_deg=self.config.fov_deg, scale=self.config.height_m / _SKELETON_M
+        )
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the person: the next one seen starts at the origin."""
+        for part in (self._presence, self._filter, self._proportions, self._root):
+            part.reset()
+        self._good = self._idle.copy()
+        self._roll = np.zeros(4)
+        self._expressions = np.zeros(EXPRESSION_COUNT, np.float32)
+        self._last_ns: int | None = None
+        self._last: Fit | None = None
+        self._unseen_s = np.inf
+
+    def step(self, observation: Observation) -> Fit:
+        """Return the pose at the observation's time.
+
+        Raises:
+            LandmarkError: Landmarks are not those of a body or a hand.
+        """
+        step_s = self._elapsed(observation.timestamp_ns)
+        if self._last is not None and step_s <= 0:
+            return self._last
+        body = observation.body
+        seen = self._seen_points(observation)
+        if body is None or seen[_TORSO].mean() < self.config.unseen_below:
+            return self._unseen(step_s)
+        points = points_of(body, BODY_NAMES)
+        hands = (_hand(observation.left_hand), _hand(observation.right_hand))
+        self._look(seen, hands, observation.image_face is not None, step_s)
+        self._proportions.add(points, seen, step_s)
+        self._solve(points, seen, hands, observation, step_s)
+        if observation.expressions is not None:
+            self._expressions = np.clip(observation.expressions, 0, 1)
+        self._unseen_s = 0.0
+        state = (
+            TrackingState.TRACKING if self._presence.seen[_MAIN].all() else TrackingState.PARTIAL
+        )
+        return self._finish(state, observation, points, seen, step_s)
+
+    def _elapsed(self, timestamp_ns: int) -> float:
+        last, self._last_ns = self._last_ns, timestamp_ns
+        if last is None:
+            return 0.0
+        return min((timestamp_ns - last) / 1e9, _LONGEST_STEP_S)
+
+    def _seen_points(self, observation: Observation) -> Array:
+        """Return how surely each body point is seen (33,): visible and within the image."""
+        if observation.body is None:
+            return np.zeros(len(BODY_NAMES))
+        seen = observation.body.visibility.astype(np.float64)
+        if observation.image_body is not None:
+            seen = seen * observation.image_body.inside()
+        return seen
+
+    def _look(
+        self, seen: Array, hands: tuple[Array | None, Array | None], face: bool, step_s: float
+    ) -> None:
+        found = (hands[0] is not None, hands[1] is not None)
+        confidence = group_confidence(seen, found, face)
+        if self._last is None:
+            self._presence.start(confidence)
+        else:
+            self._presence.step(confidence, step_s)
+
+    def _solve(
+        self,
+        points: Array,
+        seen: Array,
+        hands: tuple[Array | None, Array | None],
+        observation: Observation,
+        step_s: float,
+    ) -> None:
+        """Refresh the rotations of what is seen; what is not keeps its last good ones."""
+        present = self._presence.seen
+        solution = solve(
+            _with_hips(points, seen[_HIPS].mean()),
+            seen,
+            hands,
+            image_face=observation.image_face,
+            expressions=observation.expressions,
+            hints=Hints(roll=self._roll, feet=present[_FEET] * 1.0, palms=present[_PALMS]),
+        )
+        kept = np.exp(-step_s * (1 - solution.roll_certainty) / self.config.roll_memory_s)
+        self._roll = solution.roll * kept
+        fresh = present[GROUP_OF_JOINT]
+        fresh[_FINGERS_OF[0]] &= hands[0] is not None
+        fresh[_FINGERS_OF[1]] &= hands[1] is not None
+        self._good = np.where(fresh[:, None], solution.rotations, self._good)
+
+    def _unseen(self, step_s: float) -> Fit:
+        self._unseen_s += step_s
+        held = self._last is not None and self._unseen_s <= self.config.hold_s
+        if not held:
+            self._presence.step(np.zeros(len(GROUPS)), step_s)
+            self._expressions = self._expressions * np.float32(np.exp(-step_s / 0.3))
+        state = TrackingState.HOLDING if held else TrackingState.IDLE
+        return self._finish(state, None, None, np.zeros(len(BODY_NAMES)), step_s)
+
+    def _finish(
+        self,
+        state: TrackingState,
+        observation: Observation | None,
+        points: Array | None,
+        seen: Array,
+        step_s: float,
+    ) -> Fit:
+        weights = self._presence.weights
+        shown = self._fade(weights[GROUP_OF_JOINT])
+        smooth = self._filter.step(shown, step_s)
+        root = self._root.step(
+            smooth,
+            points=None if points is None else points * self._proportions.scale,
+            image=None if observation is None else observation.image_body,
+            seen=seen,
+            legs=float(weights[_SHANKS].min()),
+            step_s=step_s,
+        )
+        sure = weights * self._presence.confidence * (0.0 if points is None else 1.0)
+        fit = Fit(
+            pose=Pose(
+                skeleton=self._skeleton,
+                rotations=quat.positive(smooth).astype(np.float32),
+                root_translation=root.astype(np.float32),
+            ),
+            joint_confidence=np.clip(sure[GROUP_OF_JOINT], 0, 1).astype(np.float32),
+            confidence=float(np.clip(sure.mean(), 0, 1)),
+            state=state,
+            expressions=self._expressions,
+        )
+        self._last = fit
+        return fit
+
+    def _fade(self, weights: Array) -> Array:
+        """Return the last good rotations (55, 4), drawn to rest where their weight (55,) is low."""
+        if (weights == 1).all():
+            return self._good
+        rest = self._idle.copy()
+        rest[_THIGHS] = upright_thigh(self._good[0])
+        sign = np.where((rest * self._good).sum(-1) < 0, -1.0, 1.0)
+        mixed = rest + weights[:, None] * (self._good * sign[:, None] - rest)
+        return mixed / np.sqrt((mixed * mixed).sum(-1, keepdims=True))
+
+
+def _hand(hand: Landmarks | None) -> Array | None:
+    return None if hand is None else points_of(hand, HAND_NAMES)
+
+
+def _with_hips(points: Array, sure: float) -> Array:
+    """Return the points with hips that are not seen put upright below the shoulders."""
+    weight = min(max((sure - 0.3) / 0.4, 0.0), 1.0)
+    if weight >= 1:
+        return points
+    left, right = points[_TORSO]
+    across = (left - right) * (1.0, 0.0, 1.0)
+    width = float(np.hypot(across[0], across[2]))
+    across = across / width if width > 1e-6 else np.array([1.0, 0.0, 0.0])
+    below = (left + right) / 2 - (0.0, _TRUNK_M, 0.0)
+    upright = np.stack([below + 0.09 * across, below - 0.09 * across])
+    out = points.copy()
+    out[_HIPS] = weight * points[_HIPS] + (1 - weight) * upright
+    return out
+
+
+_SKELETON_M = 1.70
+_TRUNK_M = 0.495
+_MAIN = [i for i, name in enumerate(GROUPS) if not name.endswith(("Fingers", "Palm", "Foot"))]
+_FINGERS_OF = [GROUPS.index(f"{side}Fingers") == GROUP_OF_JOINT for side in ("left", "right")]

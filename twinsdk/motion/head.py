@@ -1,0 +1,81 @@
+"""Head, neck and eyes.
+
+The head turns as the best rotation of a rigid face onto the points seen. Of its turn against the
+chest the neck takes two fifths, about the same axis. Source: Kabsch 1976.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twinsdk.core.arrays import Array
+from twinsdk.core.expressions import expression
+from twinsdk.core.landmarks import ImageLandmarks
+from twinsdk.motion.points import FACE_MODEL, FACE_POINTS, HEAD_MODEL
+from twinsdk.motion.vectors import rotation_of
+
+__all__ = ["NECK_SHARE", "face_rotation", "gaze_vectors", "head_rotation"]
+
+NECK_SHARE = 0.4
+_EYE_YAW, _EYE_PITCH = np.radians(30.0), np.radians(22.0)
+_GAZE = np.array(
+    [
+        [expression(f"eyeLook{way}{side}") for way in ("Down", "Up", "Out", "In")]
+        for side in ("Left", "Right")
+    ]
+)
+
+
+def head_rotation(points: Array, weights: Array) -> Array | None:
+    """Return the world rotation (3, 3) of the head, or None when the points carry none.
+
+    Args:
+        points: (11, 3) metres, in the order of `HEAD_POINTS`.
+        weights: (11,) how sure each is.
+    """
+    return _kabsch(HEAD_MODEL, points, weights)
+
+
+def face_rotation(face: ImageLandmarks) -> Array | None:
+    """Return the world rotation (3, 3) of the head from the 478 points with depth, or None.
+
+    The picture is taken as a weak perspective: depth in the same unit as width.
+    """
+    width, height = face.size_px
+    chosen = np.zeros((len(FACE_POINTS), 3))
+    chosen[:, :2] = face.uv[FACE_POINTS] * (width, -height)
+    chosen[:, 2] = face.depth[FACE_POINTS] * -width
+    if not chosen[:, 2].any():  # a tracker without depth: no pose in it
+        return None
+    return _kabsch(FACE_MODEL, chosen, np.ones(len(FACE_POINTS)))
+
+
+def gaze_vectors(expressions: Array) -> Array:
+    """Return the rotation vectors (2, 3) of both eyes against the head, from eyeLook* weights."""
+    down, up, outwards, inwards = expressions[_GAZE].T
+    vectors = np.zeros((2, 3))
+    vectors[:, 0] = (down - up) * _EYE_PITCH
+    vectors[:, 1] = (outwards - inwards) * _EYE_YAW * (1.0, -1.0)
+    return vectors
+
+
+def turned(radians: tuple[float, float, float]) -> Array:
+    """Return the matrix (3, 3) of a rotation vector."""
+    return rotation_of(np.array(radians))
+
+
+def _kabsch(model: Array, points: Array, weights: Array) -> Array | None:
+    total = float(weights.sum())
+    if total < 1e-6:
+        return None
+    w = (weights / total)[:, None]
+    centred = points - (w * points).sum(0)
+    covariance = (w * centred).T @ (model - (w * model).sum(0))
+    u, singular, vt = np.linalg.svd(covariance)
+    # Two spread directions fix a rotation; with one, any turn about it fits as well.
+    if not singular[1] > 1e-3 * singular[0] or not singular[0] > 0:
+        return None
+    if np.linalg.det(u) * np.linalg.det(vt) < 0:
+        u[:, 2] *= -1
+    rotation: Array = u @ vt
+    return rotation

@@ -1,0 +1,133 @@
+"""Arms and legs: two bones and a hinge; feet.
+
+The directions of the two bones decide everything but the roll of the upper bone when the limb is
+straight. Roll is measured from the limb's *neutral* roll, that of the shortest arc from the rest
+direction. A bent limb shows its roll (the elbow and knee are hinges); a straight leg takes it from
+the foot; otherwise it is remembered, and neutral in the end. Every weight is continuous, and one
+that would flip fades to zero where it would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from twinsdk.core.arrays import Array
+from twinsdk.motion.vectors import columns, cross, dot, smoothstep, unit
+
+__all__ = ["LIMBS", "Limbs", "solve_feet", "solve_limbs"]
+
+LIMBS: tuple[str, ...] = ("leftArm", "rightArm", "leftLeg", "rightLeg")
+
+# Rest direction of both bones, and the axis about which the hinge flexes: the forearm forwards,
+# the shank backwards. Left arm, right arm, left leg, right leg.
+_REST = np.array([[1.0, 0, 0], [-1.0, 0, 0], [0, -1.0, 0], [0, -1.0, 0]])
+_HINGE = np.array([[0, -1.0, 0], [0, 1.0, 0], [1.0, 0, 0], [1.0, 0, 0]])
+_FROM_REST = np.swapaxes(columns(_REST, _HINGE, cross(_REST, _HINGE)), -1, -2)
+_LEGS = slice(2, 4)
+# Sine of the flexion below which the bend plane says nothing and above which it says all.
+_BEND_LOW, _BEND_HIGH = 0.17, 0.5
+# Cosine of the roll from neutral: beyond about 165 degrees a joint seems to bend backwards, which
+# is noise; within 115 it is believed.
+_SIDE_LOW, _SIDE_HIGH = -0.966, -0.42
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Limbs:
+    """Both bones of the four limbs, in the order of `LIMBS`.
+
+    Attributes:
+        upper: (4, 3, 3) world rotations of upper arms and thighs.
+        lower: (4, 3, 3) of forearms, untwisted, and shanks.
+        roll: (4,) radians from neutral.
+        certainty: (4,) in [0, 1]: how far the roll was seen rather than remembered.
+    """
+
+    upper: Array
+    lower: Array
+    roll: Array
+    certainty: Array
+
+
+def solve_limbs(
+    parents: Array, upper: Array, lower: Array, toes_ahead: Array, toes_seen: Array, roll: Array
+) -> Limbs:
+    """Return the limbs whose bones point along the given directions.
+
+    Args:
+        parents: (4, 3, 3) world rotations of the collar bones and, twice, the pelvis.
+        upper: (4, 3) unit directions of upper arms and thighs, world.
+        lower: (4, 3) unit directions of forearms and shanks.
+        toes_ahead: (2, 3) direction from heel to toes of both feet.
+        toes_seen: (2,) in [0, 1], how far to believe it.
+        roll: (4,) remembered roll, radians, taken where none is seen.
+    """
+    local = (upper[:, None, :] @ parents)[:, 0]
+    opening = 1 + dot(local, _REST)
+    # A shortest arc from u to d takes a vector h across u to h - (h.d)/(1 + u.d) (u + d).
+    lean = dot(_HINGE, local) / np.maximum(opening, 1e-6)
+    neutral = unit(_HINGE - lean[:, None] * (local + _REST), _HINGE)
+    neutral = (parents @ neutral[..., None])[..., 0]
+    neutral = unit(neutral - dot(neutral, upper)[:, None] * upper)
+    aside = cross(upper, neutral)
+
+    plane = cross(upper, lower)
+    flexion = np.sqrt(dot(plane, plane))
+    seen_cos, seen_sin = dot(plane, neutral), dot(plane, aside)
+    seen = np.arctan2(seen_sin, seen_cos)
+    side = seen_cos / np.where(flexion > 1e-9, flexion, 1)
+    trust = smoothstep(side, _SIDE_LOW, _SIDE_HIGH)
+    certainty = smoothstep(flexion, _BEND_LOW, _BEND_HIGH) * trust
+
+    resting = roll.copy()
+    resting[_LEGS], foot_certainty = _roll_from_feet(
+        lower[_LEGS], neutral[_LEGS], aside[_LEGS], toes_ahead, toes_seen, roll[_LEGS]
+    )
+    # A knee that seems to bend against the foot's direction is noise as well.
+    against = smoothstep(np.cos(seen[_LEGS] - resting[_LEGS]), -0.3, 0.4)
+    certainty[_LEGS] *= 1 - foot_certainty * (1 - against)
+    blended = resting + certainty * _wrap(seen - resting)
+    certainty[_LEGS] = np.maximum(certainty[_LEGS], foot_certainty)
+
+    axis = np.cos(blended)[:, None] * neutral + np.sin(blended)[:, None] * aside
+    ahead = cross(axis, upper)
+    # A hinge opens one way only: what would bend it backwards is taken out.
+    backwards = np.minimum(dot(lower, ahead), 0)
+    lower = unit(lower - backwards[:, None] * ahead, upper)
+    lower_axis = unit(axis - dot(axis, lower)[:, None] * lower, axis)
+    return Limbs(
+        upper=columns(upper, axis, cross(upper, axis)) @ _FROM_REST,
+        lower=columns(lower, lower_axis, cross(lower, lower_axis)) @ _FROM_REST,
+        roll=_wrap(blended),
+        certainty=certainty,
+    )
+
+
+def solve_feet(shanks: Array, toes_ahead: Array) -> Array:
+    """Return the world rotations (2, 3, 3) of feet whose soles point along `toes_ahead` (2, 3).
+
+    The points of a foot lie too close together to show its roll: it has none against the shank.
+    """
+    ahead = unit(toes_ahead, shanks[:, :, 2])
+    side = shanks[:, :, 0]
+    across = unit(side - dot(side, ahead)[:, None] * ahead, side)
+    return columns(across, cross(ahead, across), ahead)
+
+
+def _roll_from_feet(
+    shanks: Array, neutral: Array, aside: Array, toes_ahead: Array, seen: Array, roll: Array
+) -> tuple[Array, Array]:
+    """Return the roll (2,) that has the knees point where the toes do, and its certainty (2,)."""
+    # The knee's axis is across shank and foot: forward x down is the person's left, +X.
+    axis = cross(toes_ahead, shanks)
+    length = np.sqrt(dot(axis, axis))
+    scale = np.maximum(np.sqrt(dot(toes_ahead, toes_ahead)), 1e-9)
+    shown = np.arctan2(dot(axis, aside), dot(axis, neutral))
+    certainty = seen * smoothstep(length / scale, 0.3, 0.6) * smoothstep(np.cos(shown), -0.7, 0.0)
+    return roll + certainty * _wrap(shown - roll), certainty
+
+
+def _wrap(radians: Array) -> Array:
+    wrapped: Array = (radians + np.pi) % (2 * np.pi) - np.pi
+    return wrapped

@@ -1,0 +1,87 @@
+"""Which parts of a person are seen: visibility and in-frame, with hysteresis, fading in time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twinsdk.core.arrays import Array
+from twinsdk.motion.points import BODY
+from twinsdk.motion.rest import GROUPS
+from twinsdk.motion.smooth import blend_amount
+from twinsdk.motion.vectors import smoothstep
+
+__all__ = ["Presence", "group_confidence"]
+
+
+def _pair(part: str) -> list[int]:
+    return [BODY[f"left{part}"], BODY[f"right{part}"]]
+
+
+_SHOULDERS, _HIPS = _pair("Shoulder"), _pair("Hip")
+_ELBOWS, _WRISTS, _INDEXES, _PINKIES = (_pair(p) for p in ("Elbow", "Wrist", "Index", "Pinky"))
+_KNEES, _ANKLES, _HEELS, _TOES = (_pair(p) for p in ("Knee", "Ankle", "Heel", "FootIndex"))
+_FACE = [BODY[n] for n in ("nose", "leftEye", "rightEye", "leftEar", "rightEar")]
+
+
+def group_confidence(points: Array, hands: tuple[bool, bool], face: bool) -> Array:
+    """Return how surely each of `GROUPS` is seen (16,), each no surer than what carries it.
+
+    Args:
+        points: (33,) visibility of the body points, 0 outside the image.
+        hands: Whether the left and right hands' own points were found.
+        face: Whether the face's own points were found.
+    """
+    found = np.array(hands, float)
+    torso = points[_SHOULDERS].mean()
+    head = max(float(points[_FACE].mean()), float(face)) if torso > 0 else 0.0
+    arm = np.minimum(points[_SHOULDERS], points[_ELBOWS])
+    forearm = np.minimum(arm, points[_WRISTS])
+    # A hand found by its own tracker shows that the arm's end is there.
+    forearm = np.maximum(forearm, found * np.minimum(arm, 0.9))
+    knuckles = np.minimum(points[_INDEXES], points[_PINKIES])
+    palm = np.minimum(forearm, np.maximum(knuckles, found))
+    fingers = np.minimum(forearm, found)
+    thigh = np.minimum(points[_HIPS], points[_KNEES])
+    shank = np.minimum(thigh, points[_ANKLES])
+    foot = np.minimum(shank, (points[_HEELS] + points[_TOES]) / 2)
+    return np.concatenate([[torso, head], arm, forearm, palm, fingers, thigh, shank, foot])
+
+
+class Presence:
+    """Follows what is seen: on above one threshold, off below another, weights easing between.
+
+    Attributes:
+        seen: (16,) bool, which of `GROUPS` count as seen.
+        confidence: (16,) smoothed, in [0, 1].
+    """
+
+    def __init__(self, *, on: float, off: float, fade_in_s: float, fade_out_s: float) -> None:
+        self._on, self._off = on, off
+        self._fade_in_s, self._fade_out_s = fade_in_s, fade_out_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Nothing is seen."""
+        self.seen = np.zeros(len(GROUPS), bool)
+        self.confidence = np.zeros(len(GROUPS))
+        self._linear = np.zeros(len(GROUPS))
+
+    def start(self, confidence: Array) -> None:
+        """Begin with what is seen at once, without fading in."""
+        self.confidence = confidence.copy()
+        self.seen = confidence > (self._on + self._off) / 2
+        self._linear = self.seen.astype(np.float64)
+
+    def step(self, confidence: Array, step_s: float) -> None:
+        """Take the next frame's confidence (16,), `step_s` seconds after the last."""
+        self.confidence = self.confidence + blend_amount(3.0, step_s) * (
+            confidence - self.confidence
+        )
+        self.seen = np.where(self.seen, self.confidence > self._off, self.confidence > self._on)
+        rate = np.where(self.seen, step_s / self._fade_in_s, -step_s / self._fade_out_s)
+        self._linear = np.clip(self._linear + rate, 0, 1)
+
+    @property
+    def weights(self) -> Array:
+        """How far each group shows what is seen (1) and not rest (0), (16,)."""
+        return smoothstep(self._linear, 0, 1)

@@ -1,0 +1,177 @@
+"""Where the person stands: depth from size, place from the image, height from the feet.
+
+The camera is taken to look level, with a stated field of view. Depth is the least certain number of
+all and filtered hardest. The lowest sole is on the ground, unless the image shows it well above
+where soles have been: a jump.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twinsdk.core import quat
+from twinsdk.core.arrays import Array
+from twinsdk.core.landmarks import ImageLandmarks
+from twinsdk.motion.points import BODY, JOINT, REST
+from twinsdk.motion.smooth import OneEuroConfig, PointFilter
+
+__all__ = ["RootFollower", "hips_in_camera", "lowest_sole"]
+
+_USED = np.array(
+    [BODY["nose"]]
+    + [
+        BODY[f"{side}{part}"]
+        for part in ("Shoulder", "Hip", "Elbow", "Knee", "Ankle")
+        for side in ("left", "right")
+    ]
+)
+_LEGS = np.array(
+    [
+        [JOINT[f"{side}{part}"] for side in ("left", "right")]
+        for part in ("UpperLeg", "LowerLeg", "Foot")
+    ]
+)
+_BONES = np.array(
+    [
+        [REST[f"{side}UpperLeg"] - REST["hips"] for side in ("left", "right")],
+        [REST[f"{side}LowerLeg"] - REST[f"{side}UpperLeg"] for side in ("left", "right")],
+        [REST[f"{side}Foot"] - REST[f"{side}LowerLeg"] for side in ("left", "right")],
+    ]
+)
+_SOLE = -REST["leftFoot"][1]
+# Heel, ball and tip of the toes below the ankle.
+_SOLES = np.array([[0.0, _SOLE, -0.05], [0.0, _SOLE, 0.135], [0.0, _SOLE, 0.19]])
+
+_LEAST_WEIGHT = 2.0  # sure points needed for a depth
+_NEAREST_M, _FARTHEST_M = 0.3, 30.0
+_FLOOR_SAMPLES, _FLOOR_EVERY_S, _FLOOR_SHARE = 45, 1 / 15, 0.1
+_JUMP_M = 0.07  # soles this far above the floor are in the air
+
+
+def lowest_sole(rotations: Array) -> float:
+    """Return the height of the lowest sole against the hips joint, metres on the 1.70 m skeleton.
+
+    Args:
+        rotations: (55, 4) local.
+    """
+    world = np.broadcast_to(rotations[0], (2, 4))
+    place = quat.rotate(world, _BONES[0])
+    for k in range(3):
+        world = quat.multiply(world, rotations[_LEGS[k]])
+        if k < 2:
+            place = place + quat.rotate(world, _BONES[k + 1])
+    # Only heights are needed of the sole points: the second row of each foot's matrix.
+    x, y, z, w = world.T
+    rows = np.stack([2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)], axis=1)
+    return float((place[:, 1:2] + rows @ _SOLES.T).min())
+
+
+def hips_in_camera(
+    points: Array, image: ImageLandmarks, seen: Array, focal: float
+) -> tuple[Array, Array, Array] | None:
+    """Return what places the hips before the camera, or None when too little is seen.
+
+    Every point says u (Z - z) = f (X + x) and likewise for v; the least squares in (X, Y, Z) has a
+    closed form: Z from the spread of the points, then X and Y on the line of sight.
+
+    Args:
+        points: (33, 3) metres about the middle of the hips, our axes.
+        image: The same points on the image.
+        seen: (33,) in [0, 1].
+        focal: Focal length, pixels.
+
+    Returns:
+        Depth Z (1,), and (ray, offset), (2,) each: the hips are at ray * Z + offset, right and up.
+    """
+    width, height = image.size_px
+    weight = seen[_USED] ** 2
+    total = weight.sum()
+    if total < _LEAST_WEIGHT:
+        return None
+    w = (weight / total)[:, None]
+    p = points[_USED]
+    ray = (image.uv[_USED] - 0.5) * np.array([width, -height]) / focal
+    known = -p[:, :2] - ray * p[:, 2:]
+    ray_mean, known_mean = (w * ray).sum(0), (w * known).sum(0)
+    apart = ray - ray_mean
+    spread = (w * apart * apart).sum()
+    if spread < 1e-6:
+        return None
+    depth = -(w * apart * (known - known_mean)).sum() / spread
+    if not _NEAREST_M < depth < _FARTHEST_M:
+        return None
+    return np.array([depth]), ray_mean, known_mean
+
+
+class RootFollower:
+    """Keeps the root's place from frame to frame.
+
+    Args:
+        fov_deg: The camera's horizontal field of view.
+        scale: Metres of the skeleton followed for one of the 1.70 m skeleton.
+    """
+
+    def __init__(self, *, fov_deg: float, scale: float) -> None:
+        self._half_width = float(np.tan(np.radians(fov_deg) / 2))
+        self._scale = scale
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget: the next place is the origin."""
+        self._depth = PointFilter(OneEuroConfig(min_cutoff_hz=0.35, speed_gain=0.8))
+        self._across = PointFilter(OneEuroConfig(min_cutoff_hz=1.2, speed_gain=3.0))
+        self._origin: Array | None = None
+        self._place = np.zeros(2)
+        self._soles = np.zeros(0)
+        self._since_s = np.inf
+        self._lift = 0.0
+
+    def step(
+        self,
+        rotations: Array,
+        *,
+        points: Array | None,
+        image: ImageLandmarks | None,
+        seen: Array,
+        legs: float,
+        step_s: float,
+    ) -> Array:
+        """Return the root translation (3,), metres.
+
+        Args:
+            rotations: (55, 4) local rotations as they are shown.
+            points: (33, 3) metres of the 1.70 m skeleton about the hips; None: nobody was seen.
+            image: The body's points on the image, or None.
+            seen: (33,) in [0, 1].
+            legs: How far the legs are seen, [0, 1].
+            step_s: Seconds since the last frame.
+        """
+        sole = lowest_sole(rotations)
+        lift = 0.0
+        if points is not None and image is not None:
+            focal = image.size_px[0] / 2 / self._half_width
+            placed = hips_in_camera(points, image, seen, focal)
+            if placed is not None:
+                depth = self._depth.step(placed[0], step_s)
+                hips = placed[1] * depth + placed[2]
+                smooth = self._across.step(hips, step_s)
+                at = np.array([smooth[0], -depth[0]])
+                if self._origin is None:
+                    self._origin = at
+                self._place = at - self._origin
+                lift = legs * self._above_floor(smooth[1] + sole, step_s)
+        # Into the air at once, down without a drop when the legs go out of sight.
+        self._lift = max(lift, self._lift - 3.0 * step_s)
+        height = max(self._lift - sole, 0.1)
+        return np.array([self._place[0], height, self._place[1]]) * self._scale
+
+    def _above_floor(self, sole: float, step_s: float) -> float:
+        """Return how far soles at height `sole`, against the camera, are in the air, metres."""
+        self._since_s += step_s
+        if self._since_s >= _FLOOR_EVERY_S:
+            self._since_s = 0.0
+            self._soles = np.append(self._soles[-_FLOOR_SAMPLES + 1 :], sole)
+        if len(self._soles) < 8:
+            return 0.0
+        floor = np.sort(self._soles)[int(_FLOOR_SHARE * len(self._soles))]
+        return max(0.0, float(sole - floor) - _JUMP_M)

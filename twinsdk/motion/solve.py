@@ -1,0 +1,232 @@
+"""Landmarks to joint rotations, closed form, without state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from twinsdk.core import quat
+from twinsdk.core.arrays import F32, Array
+from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES, ImageLandmarks, Landmarks
+from twinsdk.errors import LandmarkError
+from twinsdk.motion.hands import FINGERS, palm_rotations, share_twist, solve_fingers
+from twinsdk.motion.head import NECK_SHARE, face_rotation, gaze_vectors, head_rotation
+from twinsdk.motion.limbs import LIMBS, solve_feet, solve_limbs
+from twinsdk.motion.points import BODY, HAND, HEAD_POINTS, JOINT, PARENTS, joints
+from twinsdk.motion.torso import solve_torso
+from twinsdk.motion.vectors import unit
+
+__all__ = ["Solution", "fit_landmarks", "solve"]
+
+_SHOULDERS = np.array([BODY["leftShoulder"], BODY["rightShoulder"]])
+_HIPS = np.array([BODY["leftHip"], BODY["rightHip"]])
+_WRISTS = np.array([BODY["leftWrist"], BODY["rightWrist"]])
+_INDEXES = np.array([BODY["leftIndex"], BODY["rightIndex"]])
+_PINKIES = np.array([BODY["leftPinky"], BODY["rightPinky"]])
+_HEELS = np.array([BODY["leftHeel"], BODY["rightHeel"]])
+_TOES = np.array([BODY["leftFootIndex"], BODY["rightFootIndex"]])
+_ROOTS = np.array(
+    [BODY[f"{side}{part}"] for part in ("Shoulder", "Hip") for side in ("left", "right")]
+)
+_HINGES = np.array(
+    [BODY[f"{side}{part}"] for part in ("Elbow", "Knee") for side in ("left", "right")]
+)
+_ENDS = np.array(
+    [BODY[f"{side}{part}"] for part in ("Wrist", "Ankle") for side in ("left", "right")]
+)
+
+_COLLARS = joints("leftShoulder", "rightShoulder")
+_UPPER = joints("leftUpperArm", "rightUpperArm", "leftUpperLeg", "rightUpperLeg")
+_LOWER = joints("leftLowerArm", "rightLowerArm", "leftLowerLeg", "rightLowerLeg")
+_FEET = joints("leftFoot", "rightFoot")
+_TOE_JOINTS = joints("leftToes", "rightToes")
+_HANDS = joints("leftHand", "rightHand")
+_EYES = joints("leftEye", "rightEye")
+_FINGER_JOINTS = np.array(
+    [
+        [
+            [JOINT[f"{side}{finger}{part}"] for finger, part in zip(FINGERS, parts, strict=True)]
+            for parts in (
+                ("Metacarpal", "Proximal", "Proximal", "Proximal", "Proximal"),
+                ("Proximal", "Intermediate", "Intermediate", "Intermediate", "Intermediate"),
+                ("Distal", "Distal", "Distal", "Distal", "Distal"),
+            )
+        ]
+        for side in ("left", "right")
+    ]
+)
+_COUNT = len(JOINT)
+_DOWN_TO_HANDS = np.array([j for j in range(_COUNT) if j not in set(_FINGER_JOINTS.ravel())])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Solution:
+    """Rotations of one frame and what they rest on.
+
+    Attributes:
+        rotations: (55, 4) xyzw, parent_from_joint; float64.
+        roll: (4,) radians, the roll of each limb of `LIMBS` from neutral.
+        roll_certainty: (4,) in [0, 1]: seen rather than remembered.
+    """
+
+    rotations: Array
+    roll: Array
+    roll_certainty: Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Hints:
+    """What the caller knows besides the points.
+
+    Attributes:
+        roll: (4,) remembered roll of each limb, taken where it cannot be seen.
+        feet: (2,) how far to believe the feet, [0, 1].
+        palms: (2,) whether each hand's palm may turn the forearm.
+    """
+
+    roll: Array = field(default_factory=lambda: np.zeros(len(LIMBS)))
+    feet: Array = field(default_factory=lambda: np.ones(2))
+    palms: Array = field(default_factory=lambda: np.ones(2, bool))
+
+
+def fit_landmarks(
+    body: Landmarks,
+    left_hand: Landmarks | None = None,
+    right_hand: Landmarks | None = None,
+    *,
+    image_face: ImageLandmarks | None = None,
+    expressions: Array | None = None,
+) -> F32:
+    """Return the rotations (55, 4) xyzw on the canonical skeleton whose bones lie along the points.
+
+    What points do not decide follows a convention: see `torso` (lean, collar bones), `limbs` (roll
+    of straight limbs, feet), `hands` (twist shared by lowerArm and hand), `head` (neck's share).
+    Toes, jaw and, without `expressions`, eyes stay at rest; so do fingers of a hand not given.
+
+    Args:
+        body: The 33 body points.
+        left_hand: The 21 points of the left hand.
+        right_hand: The 21 points of the right hand.
+        image_face: The 478 face points; better than the body's own eleven when given.
+        expressions: (52,) weights; the eyes follow eyeLook*.
+
+    Raises:
+        LandmarkError: The names are not those of the body or of a hand.
+    """
+    solution = solve(
+        points_of(body, BODY_NAMES),
+        body.visibility,
+        (
+            None if left_hand is None else points_of(left_hand, HAND_NAMES),
+            None if right_hand is None else points_of(right_hand, HAND_NAMES),
+        ),
+        image_face=image_face,
+        expressions=expressions,
+        hints=Hints(),
+    )
+    return quat.positive(solution.rotations).astype(np.float32)
+
+
+def points_of(landmarks: Landmarks, names: tuple[str, ...]) -> Array:
+    """Return the positions (L, 3) in the order of `names`, float64.
+
+    Raises:
+        LandmarkError: The landmarks are of another kind.
+    """
+    if landmarks.names != names:
+        raise LandmarkError(
+            f"landmarks: expected the {len(names)} points {names[0]!r}, {names[1]!r}..., "
+            f"got {len(landmarks.names)}: {list(landmarks.names[:2])}..."
+        )
+    return landmarks.positions.astype(np.float64)
+
+
+def solve(
+    points: Array,
+    visibility: Array,
+    hands: tuple[Array | None, Array | None],
+    *,
+    image_face: ImageLandmarks | None,
+    expressions: Array | None,
+    hints: Hints,
+) -> Solution:
+    """Return the rotations for body points (33, 3) and the points (21, 3) of each hand or None."""
+    upper = unit(points[_HINGES] - points[_ROOTS])
+    lower = unit(points[_ENDS] - points[_HINGES])
+    torso = solve_torso(points[_HIPS], points[_SHOULDERS], upper[:2])
+    parents = np.concatenate([torso.collars, [torso.hips, torso.hips]])
+    toes_ahead = points[_TOES] - points[_HEELS]
+    limbs = solve_limbs(parents, upper, lower, toes_ahead, hints.feet, hints.roll)
+
+    world = np.zeros((_COUNT, 3, 3))
+    world[JOINT["hips"]] = torso.hips
+    world[JOINT["spine"]] = torso.spine
+    world[JOINT["chest"]] = torso.chest
+    world[JOINT["upperChest"]] = torso.upper_chest
+    world[_COLLARS] = torso.collars
+    world[_UPPER], world[_LOWER] = limbs.upper, limbs.lower
+    world[_FEET] = solve_feet(limbs.lower[2:], toes_ahead)
+    world[_TOE_JOINTS] = world[_FEET]
+
+    forearms, palms = _hands(points, hands, limbs.lower[:2], hints.palms)
+    world[_LOWER[:2]], world[_HANDS] = forearms, palms
+    head = _head(points, visibility, image_face)
+    world[JOINT["head"]] = torso.upper_chest if head is None else head
+    world[JOINT["neck"]] = torso.upper_chest  # its share is taken below, in quaternions
+    world[_EYES] = world[JOINT["head"]]
+    world[JOINT["jaw"]] = world[JOINT["head"]]
+
+    rotations = np.zeros((_COUNT, 4))
+    rotations[:, 3] = 1
+    parent = world[PARENTS[_DOWN_TO_HANDS]]
+    parent[0] = np.eye(3)
+    rotations[_DOWN_TO_HANDS] = quat.from_matrix(
+        np.swapaxes(parent, -1, -2) @ world[_DOWN_TO_HANDS]
+    )
+    _share_neck(rotations)
+    if expressions is not None:
+        rotations[_EYES] = quat.from_rotation_vector(gaze_vectors(np.asarray(expressions)))
+    _fingers(rotations, hands, palms)
+    return Solution(rotations=rotations, roll=limbs.roll, roll_certainty=limbs.certainty)
+
+
+def _hands(
+    points: Array, hands: tuple[Array | None, Array | None], forearms: Array, seen: Array
+) -> tuple[Array, Array]:
+    """Return twisted forearms and palms (2, 3, 3) each; an unseen palm follows its forearm."""
+    palms = palm_rotations(points[_WRISTS], points[_INDEXES], points[_PINKIES], None)
+    for side, hand in enumerate(hands):
+        if hand is not None:
+            both = np.stack([hand, hand])
+            wrist, index, little, middle = (
+                both[:, HAND[name]] for name in ("wrist", "indexMcp", "littleMcp", "middleMcp")
+            )
+            palms[side] = palm_rotations(wrist, index, little, middle)[side]
+    twisted, _ = share_twist(forearms, palms)
+    keep = np.asarray(seen, bool)[:, None, None]
+    return np.where(keep, twisted, forearms), np.where(keep, palms, forearms)
+
+
+def _head(points: Array, visibility: Array, face: ImageLandmarks | None) -> Array | None:
+    found = None if face is None else face_rotation(face)
+    if found is not None:
+        return found
+    return head_rotation(points[HEAD_POINTS], np.maximum(visibility[HEAD_POINTS], 0.05))
+
+
+def _share_neck(rotations: Array) -> None:
+    whole = quat.to_rotation_vector(rotations[JOINT["head"]])
+    rotations[JOINT["neck"]] = quat.from_rotation_vector(NECK_SHARE * whole)
+    rotations[JOINT["head"]] = quat.from_rotation_vector((1 - NECK_SHARE) * whole)
+
+
+def _fingers(rotations: Array, hands: tuple[Array | None, Array | None], palms: Array) -> None:
+    given = [hand for hand in hands if hand is not None]
+    if not given:
+        return
+    pair = np.stack([hand if hand is not None else given[0] for hand in hands])
+    vectors = solve_fingers(pair, palms)
+    for side, hand in enumerate(hands):
+        if hand is not None:
+            rotations[_FINGER_JOINTS[side]] = quat.from_rotation_vector(vectors[side])
