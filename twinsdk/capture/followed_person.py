@@ -1,0 +1,224 @@
+"""FollowedPerson: one person's body, hands and face from frame to frame, models side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from twinsdk.capture.followers import Follower, Found
+from twinsdk.capture.hands import SIDES, assign, settle, wrists_of
+from twinsdk.capture.mediapipe_models import BodyModel, FaceModel, HandModel
+from twinsdk.capture.models import ModelPaths
+from twinsdk.capture.regions import face_region, hand_region, shrunk, whole
+from twinsdk.capture.tracker_config import TrackerConfig
+from twinsdk.core.arrays import U8
+from twinsdk.core.axes import gltf_from_mediapipe
+from twinsdk.core.image import Image
+from twinsdk.core.landmarks import BODY_NAMES, FACE_NAMES, HAND_NAMES, ImageLandmarks, Landmarks
+from twinsdk.core.observation import Observation
+
+__all__ = ["FollowedPerson"]
+
+T = TypeVar("T")
+Body = tuple[Landmarks, ImageLandmarks]
+_HAND_TILE_PX = 224  # the hand model's own input
+_FACE_TILE_PX = 320  # the face fills 0.6 of it, the face model's input is 192
+_SEARCH_EVERY = 5  # frames between searches of the whole picture for what is lost
+_HAND_ONES = np.ones(len(HAND_NAMES), np.float32)
+
+
+class FollowedPerson:
+    """The models and what they know of the one person they follow.
+
+    Attributes:
+        timings: Milliseconds of the last frame's stages.
+    """
+
+    def __init__(
+        self, config: TrackerConfig, paths: ModelPaths, pool: ThreadPoolExecutor | None
+    ) -> None:
+        sure = (config.min_detection, config.min_presence, config.min_tracking)
+        self.timings: dict[str, float] = {}
+        self._config = config
+        self._pool = pool
+        self._frame = 0
+        self._last_ms = -1
+        self._body_model = BodyModel(paths, *sure)
+        self._face_model = FaceModel(paths, *sure)
+        self._hand_models = {side: HandModel(paths, *sure) for side in SIDES}
+        self._search_model = HandModel(paths, *sure, hands=2)
+        self._face_follower = Follower(
+            self._face_model, tile_px=_FACE_TILE_PX, margin=1.7, slack=0.06
+        )
+        self._hand_followers = {
+            side: Follower(model, tile_px=_HAND_TILE_PX, margin=2.5)
+            for side, model in self._hand_models.items()
+        }
+        self._body: Body | None = None
+        self._hands: dict[str, Found | None] = dict.fromkeys(SIDES)
+        self._face: Found | None = None
+        self._spoken: set[str] = set()
+
+    @property
+    def warm(self) -> bool:
+        """Whether every model has found something, and so has said all it says on stderr."""
+        return len(self._spoken) == 3
+
+    def close(self) -> None:
+        """Free the models."""
+        self._body_model.close()
+        self._face_model.close()
+        self._search_model.close()
+        for model in self._hand_models.values():
+            model.close()
+
+    def observe(self, image: Image) -> Observation:
+        """Return what is seen in the next frame."""
+        start = time.perf_counter()
+        self.timings = {}
+        self._last_ms = max(round(image.timestamp_ns / 1e6), self._last_ms + 1)
+        small = self._timed("prepare", lambda: shrunk(image.pixels, self._config.long_side_px))
+        if self._frame == 0:  # nothing is known yet: the body shows where to look
+            self._body = self._find_body(small, image.size_px)
+        before = self._body
+        hands_due = _due(self._frame, self._config.hands_every, 0)
+        face_due = _due(self._frame, self._config.face_every, 1)
+        hands = (
+            {side: self._start(partial(self._find_hand, side, image, before)) for side in SIDES}
+            if hands_due
+            else {}
+        )
+        searched = self._start(lambda: self._search(small)) if hands_due and self._lost() else None
+        face = self._start(lambda: self._find_face(image, before)) if face_due else None
+        if self._frame > 0:
+            self._body = self._find_body(small, image.size_px)
+        if face is not None:
+            self._face = face()
+        if hands_due:
+            found = {side: wait() for side, wait in hands.items()}
+            self._settle_hands(found, searched() if searched else [], image.size_px)
+        self._frame += 1
+        observation = self._observation(image)
+        self.timings["total"] = 1e3 * (time.perf_counter() - start)
+        return observation
+
+    def _find_body(self, small: U8, size_px: tuple[int, int]) -> Body | None:
+        found = self._timed("pose", lambda: self._body_model(small, self._last_ms))
+        if found is None:
+            return None
+        self._spoken.add("body")
+        image_body = ImageLandmarks(
+            names=BODY_NAMES,
+            uv=found.points[:, :2],
+            size_px=size_px,
+            visibility=found.visibility,
+            depth=found.points[:, 2],
+        )
+        world = gltf_from_mediapipe(found.world)
+        return Landmarks(names=BODY_NAMES, positions=world, visibility=found.visibility), image_body
+
+    def _find_hand(self, side: str, image: Image, body: Body | None) -> Found | None:
+        expected = hand_region(*body, side) if body else None
+        follower = self._hand_followers[side]
+        return self._timed(
+            f"{side} hand", lambda: follower.find(image.pixels, expected, self._last_ms)
+        )
+
+    def _find_face(self, image: Image, body: Body | None) -> Found | None:
+        expected = face_region(*body) if body else None
+        if expected is None and (body is None or self._frame % _SEARCH_EVERY == 0):
+            expected = whole(image.size_px)
+        found = self._timed(
+            "face", lambda: self._face_follower.find(image.pixels, expected, self._last_ms)
+        )
+        if found is not None:
+            self._spoken.add("face")
+        return found
+
+    def _lost(self) -> bool:
+        """Return whether a hand has been missing for so long that the whole picture is searched."""
+        missed = max(follower.missed for follower in self._hand_followers.values())
+        return missed >= _SEARCH_EVERY and missed % _SEARCH_EVERY == 0
+
+    def _search(self, small: U8) -> list[Found]:
+        hands = self._timed("hand search", lambda: self._search_model(small, self._last_ms))
+        return [_placed(hand) for hand in hands]
+
+    def _settle_hands(
+        self, found: dict[str, Found | None], searched: list[Found], size_px: tuple[int, int]
+    ) -> None:
+        wrists = wrists_of(*(self._body or (None, None)))
+        left, right = settle(found["left"], found["right"], wrists, size_px)
+        left, right = assign(searched, left, right, wrists, size_px)
+        self._hands = {"left": left, "right": right}
+        for side, hand in self._hands.items():
+            if hand is not None:
+                self._spoken.add("hand")
+            if hand is found[side]:
+                continue
+            if hand is None:
+                self._hand_followers[side].forget()
+            else:
+                self._hand_followers[side].adopt(hand.uv, size_px)
+
+    def _observation(self, image: Image) -> Observation:
+        size_px = image.size_px
+        left, right = (self._hands[side] for side in SIDES)
+        body, image_body = self._body or (None, None)
+        face = None
+        if self._face is not None:
+            face = ImageLandmarks(
+                names=FACE_NAMES, uv=self._face.uv, size_px=size_px, depth=self._face.depth
+            )
+        return Observation(
+            timestamp_ns=image.timestamp_ns,
+            body=body,
+            image_body=image_body,
+            left_hand=_hand(left),
+            right_hand=_hand(right),
+            image_left_hand=_image_hand(left, size_px),
+            image_right_hand=_image_hand(right, size_px),
+            image_face=face,
+            expressions=None if self._face is None else self._face.expressions,
+        )
+
+    def _start(self, job: Callable[[], T]) -> Callable[[], T]:
+        """Begin `job` beside this thread, or do it at once; return how to get its result."""
+        if self._pool is not None:
+            return self._pool.submit(job).result
+        done = job()
+        return lambda: done
+
+    def _timed(self, stage: str, job: Callable[[], T]) -> T:
+        start = time.perf_counter()
+        done = job()
+        self.timings[stage] = 1e3 * (time.perf_counter() - start)
+        return done
+
+
+def _due(frame: int, every: int, turn: int) -> bool:
+    # The first frame looks at everything; later ones take turns, lest all fall on one frame.
+    return every > 0 and (frame == 0 or frame % every == turn % every)
+
+
+def _placed(hand: Found) -> Found:
+    return replace(hand, uv=hand.points[:, :2].copy(), depth=hand.points[:, 2].copy())
+
+
+def _hand(hand: Found | None) -> Landmarks | None:
+    if hand is None or hand.world is None:
+        return None
+    world = gltf_from_mediapipe(hand.world)
+    return Landmarks(names=HAND_NAMES, positions=world, visibility=_HAND_ONES)
+
+
+def _image_hand(hand: Found | None, size_px: tuple[int, int]) -> ImageLandmarks | None:
+    if hand is None:
+        return None
+    return ImageLandmarks(names=HAND_NAMES, uv=hand.uv, size_px=size_px, depth=hand.depth)

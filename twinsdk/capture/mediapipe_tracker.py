@@ -1,0 +1,96 @@
+"""MediaPipeTracker: body, hands and face of one person in frames.
+
+The body model sees the whole picture. Hands and face are looked for in squares cut out of it at
+its own resolution: around where they were in the frame before, else where the body model put
+them.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+
+from twinsdk.capture.followed_person import FollowedPerson
+from twinsdk.capture.models import resolve_models
+from twinsdk.capture.quiet import quiet_native
+from twinsdk.capture.tracker_config import TrackerConfig
+from twinsdk.core.image import Image
+from twinsdk.core.observation import Observation
+from twinsdk.errors import UsageError
+
+__all__ = ["MediaPipeTracker"]
+
+
+class MediaPipeTracker:
+    """Finds one person's body, hands and face in frames.
+
+    Synchronous and deterministic: the same frames give the same observations, whatever the
+    machine's load. A timestamp earlier than the one before starts afresh, as for a new clip.
+
+    Attributes:
+        config: How it works.
+        timings: Milliseconds the last frame took: "prepare", "pose", "hands", "face", "total";
+            hands and face run beside the body.
+    """
+
+    def __init__(self, config: TrackerConfig | None = None) -> None:
+        """Load the models, fetching them on the first run.
+
+        Raises:
+            ModelMissingError: They are not here and cannot be fetched.
+            FormatError: A model in `config.model_dir` is damaged.
+        """
+        self.config = config or TrackerConfig()
+        self.timings: dict[str, float] = {}
+        self._paths = resolve_models(
+            self.config.model_dir, fetch=self.config.fetch, pose=self.config.pose
+        )
+        self._pool = ThreadPoolExecutor(4, "tracker") if self.config.parallel else None
+        self._last_ns: int | None = None
+        self._person: FollowedPerson | None = None
+        self._start_afresh()
+
+    def __enter__(self) -> MediaPipeTracker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free models and threads; calling it twice does nothing more."""
+        if self._person is not None:
+            self._person.close()
+            self._person = None
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    def track(self, image: Image) -> list[Observation]:
+        """Return what is seen of the person, an empty list when nobody is.
+
+        Raises:
+            UsageError: The tracker is closed.
+        """
+        if self._person is None:
+            raise UsageError("tracker: expected an open one, this one has been closed")
+        if self._last_ns is not None and image.timestamp_ns < self._last_ns:
+            self._start_afresh()
+        self._last_ns = image.timestamp_ns
+        if self._person.warm:
+            observation = self._person.observe(image)
+        else:
+            with quiet_native():  # each model writes to stderr once, when it first finds something
+                observation = self._person.observe(image)
+        self.timings = self._person.timings
+        return [observation] if observation.found else []
+
+    def _start_afresh(self) -> None:
+        if self._person is not None:
+            self._person.close()
+        with quiet_native():
+            self._person = FollowedPerson(self.config, self._paths, self._pool)
