@@ -119,7 +119,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: Endpoint) -> Endpoint:
 
 
 def refuse_exposure(endpoint: Endpoint) -> None:
-    """Let only this machine listen while the stream is neither encrypted nor authenticated.
+    """Let only this machine listen to a stream without keys.
 
     Raises:
         EndpointError: Other machines could reach the endpoint.

@@ -19,9 +19,11 @@ from twinsdk.bridge.endpoints import (
     refuse_exposure,
     shrink_kernel_buffers,
 )
+from twinsdk.bridge.keys import ServerKeys
 from twinsdk.bridge.messages import AvatarEntry, Welcome, pack
 from twinsdk.bridge.state import StateServer
 from twinsdk.bridge.wire import Codec, FrameEncoder, codec_named
+from twinsdk.bridge.zap import Gatekeeper, guard
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clock import Clock, now_ns
 from twinsdk.core.frame import TwinFrame
@@ -32,6 +34,7 @@ __all__ = ["Publisher", "PublisherStats"]
 
 _MAX_SUBSCRIPTION_BYTES = 1024
 _PORT_TRIES = 32
+_MAX_CHANGES = 512
 
 AnyAvatar: TypeAlias = "Avatar | AvatarDescriptor"
 
@@ -45,8 +48,10 @@ class PublisherStats:
         sent_bytes: Their bytes, counted once however many receive them.
         subscribers: Pose subscriptions now, one per receiver and avatar.
         clients: Receivers that said HELLO and were heard from in the last ten seconds.
-        refused: HELLOs refused.
+        refused: HELLOs refused in words.
+        denied: Connections of devices that are not paired.
         malformed: Messages dropped because they made no sense.
+        throttled: Messages dropped because their client sent too many.
     """
 
     sent: int
@@ -54,7 +59,9 @@ class PublisherStats:
     subscribers: int
     clients: int
     refused: int
+    denied: int
     malformed: int
+    throttled: int
 
 
 class Publisher:
@@ -70,6 +77,8 @@ class Publisher:
         codec: "float32", "packed48" (within 0.0085 degrees) or "packed32" (within 0.27).
         state_endpoint: Where receivers ask for the avatar; by default the next port, or for ipc
             the path with `.state`.
+        keys: The stream's, from `twinsdk.bridge.keys`: it is then encrypted and only paired devices
+            may listen. Needed where other machines can reach the endpoint.
         queue: Frames kept for a receiver whose link is busy.
         clock: Monotonic nanoseconds; the frames' timestamps are in it.
 
@@ -85,6 +94,7 @@ class Publisher:
         avatar_id: int | None = None,
         codec: Codec | str = Codec.PACKED48,
         state_endpoint: str | None = None,
+        keys: ServerKeys | None = None,
         queue: int = 3,
         clock: Clock = now_ns,
     ) -> None:
@@ -101,8 +111,10 @@ class Publisher:
                 self._avatars[avatar_id] = self._everyone
         pose_place = parse_endpoint(endpoint)
         state_place = parse_endpoint(state_endpoint) if state_endpoint else None
-        for place in filter(None, (pose_place, state_place)):
-            refuse_exposure(place)
+        if keys is None:
+            for place in filter(None, (pose_place, state_place)):
+                refuse_exposure(place)
+        self._keys = keys
         self.session = secrets.randbits(63) | 1
         self._encoders: dict[int, FrameEncoder] = {}
         self._checked: dict[int, Skeleton] = {}
@@ -115,6 +127,8 @@ class Publisher:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._closed = False
         try:
+            # First of all, since libzmq lets everybody in while nobody answers for the door.
+            self._gatekeeper = Gatekeeper(self._context, keys.name_of) if keys else None
             self._listen(pose_place, state_place, queue)
         except BaseException:
             self._context.destroy(linger=0)
@@ -129,6 +143,8 @@ class Publisher:
             # Every subscription is reported, so that they can be counted.
             self._pose.setsockopt(zmq.XPUB_VERBOSER, 1)
             self._pose.setsockopt(zmq.TOS, 0xB8)  # expedited forwarding
+            if self._keys is not None:
+                guard(self._pose, self._keys)
             self._pose_endpoint = bind(self._pose, pose)
             try:
                 self._state = StateServer(
@@ -136,6 +152,8 @@ class Publisher:
                     state or self._pose_endpoint.state(),
                     welcome=self._welcome,
                     descriptor=self._packed.get,
+                    keys=self._keys,
+                    gatekeeper=self._gatekeeper,
                     clock=self._clock,
                 )
             except EndpointError:
@@ -176,7 +194,9 @@ class Publisher:
             subscribers=self._subscribers,
             clients=state.clients,
             refused=state.refused,
+            denied=state.denied,
             malformed=self._malformed + state.malformed,
+            throttled=state.throttled,
         )
 
     def send(self, frame: TwinFrame) -> None:
@@ -233,7 +253,9 @@ class Publisher:
         return encoder
 
     def _count_subscriptions(self) -> None:
-        while int(self._pose.get(zmq.EVENTS)) & zmq.POLLIN:
+        for _ in range(_MAX_CHANGES):  # a flood of them must not hold up the sender
+            if not int(self._pose.get(zmq.EVENTS)) & zmq.POLLIN:
+                return
             change: bytes = self._pose.recv(zmq.NOBLOCK)
             if change[:4] == b"\x01TWN":
                 self._subscribers += 1

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import zmq
 
 from twinsdk.bridge.endpoints import Endpoint, bind, configure
+from twinsdk.bridge.keys import ServerKeys
 from twinsdk.bridge.messages import (
     DescriptorRequest,
     Hello,
@@ -22,6 +23,7 @@ from twinsdk.bridge.messages import (
     unpack_only,
 )
 from twinsdk.bridge.wire import VERSION
+from twinsdk.bridge.zap import Gatekeeper, guard
 from twinsdk.core.clock import Clock, now_ns
 from twinsdk.errors import WireError
 
@@ -31,15 +33,34 @@ _QUEUE = 1000
 _MAX_REQUEST_BYTES = 1 << 16
 _MAX_CLIENTS = 2048
 _FORGET_NS = 10_000_000_000
+_MAX_PER_SECOND = 400
+"""Messages of one client that are answered; a client in good order sends fewer than thirty."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StateStats:
-    """Clients heard from in the last ten seconds, and messages that were dropped as malformed."""
+    """What a state server saw so far.
+
+    Attributes:
+        clients: Heard from in the last ten seconds.
+        refused: HELLOs refused in words.
+        denied: Connections of devices that are not paired.
+        malformed: Messages dropped because they made no sense.
+        throttled: Messages dropped because their client sent too many.
+    """
 
     clients: int
-    malformed: int
     refused: int
+    denied: int
+    malformed: int
+    throttled: int
+
+
+@dataclass
+class _Client:
+    seen_ns: int
+    second: int = 0
+    count: int = 0
 
 
 class StateServer:
@@ -49,6 +70,7 @@ class StateServer:
         endpoint: Where to listen.
         welcome: Makes the current WELCOME; called in the server's thread.
         descriptor: Returns the packed descriptor of a hash, or None; called in that thread too.
+        keys: The stream's; clients must then be paired.
         clock: Monotonic nanoseconds, the publisher's.
 
     Raises:
@@ -62,14 +84,19 @@ class StateServer:
         *,
         welcome: Callable[[], Welcome],
         descriptor: Callable[[int], bytes | None],
+        keys: ServerKeys | None = None,
+        gatekeeper: Gatekeeper | None = None,
         clock: Clock = now_ns,
     ) -> None:
         self._welcome, self._descriptor, self._clock = welcome, descriptor, clock
-        self._clients: dict[bytes, int] = {}
-        self._malformed = self._refused = 0
+        self._gatekeeper = gatekeeper
+        self._clients: dict[bytes, _Client] = {}
+        self._malformed = self._refused = self._throttled = 0
         self._socket = context.socket(zmq.ROUTER)
         try:
             configure(self._socket, queue=_QUEUE, limit_bytes=_MAX_REQUEST_BYTES)
+            if keys is not None:
+                guard(self._socket, keys)
             self.endpoint = bind(self._socket, endpoint)
         except BaseException:
             self._socket.close()
@@ -84,7 +111,11 @@ class StateServer:
     def stats(self) -> StateStats:
         """What was served so far."""
         return StateStats(
-            clients=len(self._clients), malformed=self._malformed, refused=self._refused
+            clients=len(self._clients),
+            refused=self._refused,
+            denied=self._gatekeeper.denied if self._gatekeeper else 0,
+            malformed=self._malformed,
+            throttled=self._throttled,
         )
 
     def announce(self) -> None:
@@ -110,10 +141,14 @@ class StateServer:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._wake_reader, zmq.POLLIN)
+        if self._gatekeeper is not None:
+            poller.register(self._gatekeeper.socket, zmq.POLLIN)
         while not self._closing:
             ready = dict(poller.poll(1000))
             if self._wake_reader.fileno() in ready:
                 self._wake_reader.recv(4096)
+            if self._gatekeeper is not None and self._gatekeeper.socket in ready:
+                self._gatekeeper.serve()
             if self._socket in ready:
                 self._serve_waiting()
             if self._announcing:
@@ -123,6 +158,8 @@ class StateServer:
                     self._send(identity, welcome)
             self._forget_silent()
         self._socket.close()
+        if self._gatekeeper is not None:
+            self._gatekeeper.socket.close()
 
     def _serve_waiting(self) -> None:
         for _ in range(256):  # then look at the other duties again
@@ -140,10 +177,13 @@ class StateServer:
                 self._send(parts[0], answer)
 
     def _answer(self, identity: bytes, message: Message, arrived_ns: int) -> bytes | None:
+        client = self._clients.get(identity)
+        if client is not None and not self._within_rate(client, arrived_ns):
+            return None
         if isinstance(message, Hello):
             return self._greet(identity, message, arrived_ns)
-        if identity in self._clients:
-            self._clients[identity] = arrived_ns
+        if client is None:  # it says HELLO soon: this server was restarted
+            return None
         if isinstance(message, Ping):
             return pack(Pong(t0_ns=message.t0_ns, t1_ns=arrived_ns, t2_ns=self._clock()))
         if isinstance(message, DescriptorRequest):
@@ -173,8 +213,19 @@ class StateServer:
         if reason is not None:
             self._refused += 1
             return pack(Refusal(reason=reason))
-        self._clients[identity] = arrived_ns
+        self._clients.setdefault(identity, _Client(seen_ns=arrived_ns))
         return pack(welcome)
+
+    def _within_rate(self, client: _Client, arrived_ns: int) -> bool:
+        client.seen_ns = arrived_ns
+        second = arrived_ns // 1_000_000_000
+        if second != client.second:
+            client.second, client.count = second, 0
+        client.count += 1
+        if client.count > _MAX_PER_SECOND:
+            self._throttled += 1
+            return False
+        return True
 
     def _send(self, identity: bytes, data: bytes) -> None:
         try:
@@ -184,5 +235,5 @@ class StateServer:
 
     def _forget_silent(self) -> None:
         horizon = self._clock() - _FORGET_NS
-        for identity in [key for key, seen in self._clients.items() if seen < horizon]:
+        for identity in [key for key, client in self._clients.items() if client.seen_ns < horizon]:
             del self._clients[identity]

@@ -19,6 +19,7 @@ from twinsdk.bridge.endpoints import (
     parse_endpoint,
     shrink_kernel_buffers,
 )
+from twinsdk.bridge.keys import ClientKeys, Token
 from twinsdk.bridge.messages import (
     DescriptorRequest,
     Hello,
@@ -36,6 +37,7 @@ from twinsdk.bridge.wire import (
     named_descriptor,
     topic,
 )
+from twinsdk.bridge.zap import identify
 from twinsdk.core.clock import Clock, now_ns
 from twinsdk.core.frame import TwinFrame
 from twinsdk.errors import EndpointError, UsageError, WireError
@@ -95,10 +97,11 @@ class Subscriber:
     It may be opened before the publisher and outlives its restarts. Use it from one thread.
 
     Args:
-        endpoint: The publisher's pose endpoint.
+        endpoint: The publisher's pose endpoint, or the pairing token this device was given.
         avatar_id: Which twin; None for all of the stream, each one's newest frame in turn.
         state_endpoint: Where to ask for the avatar; by default the next port, or for ipc the path
             with `.state`.
+        keys: This device's, where they are not in a token.
         max_age_s: Frames older than this when they arrive are dropped; None keeps all.
         name: Who this client is, for the publisher's people.
         clock: Monotonic nanoseconds.
@@ -113,10 +116,14 @@ class Subscriber:
         *,
         avatar_id: int | None = None,
         state_endpoint: str | None = None,
+        keys: ClientKeys | None = None,
         max_age_s: float | None = None,
         name: str = "twinsdk.Subscriber",
         clock: Clock = now_ns,
     ) -> None:
+        if Token.is_token(endpoint):
+            token = Token.parse(endpoint)
+            endpoint, keys = token.endpoint, token.keys
         pose = parse_endpoint(endpoint)
         state = parse_endpoint(state_endpoint) if state_endpoint else pose.state()
         for place in (pose, state):
@@ -124,7 +131,7 @@ class Subscriber:
                 raise EndpointError(f"endpoint: expected a port to connect to, got {place}")
         self._endpoint, self._avatar_id = str(pose), avatar_id
         self._max_age_ns = None if max_age_s is None else round(max_age_s * 1e9)
-        self._name, self._clock = name, clock
+        self._name, self._clock, self._keys = name, clock, keys
         self._descriptors: dict[int, AvatarDescriptor] = {}
         self._asked: dict[int, int] = {}
         self._tracks: dict[int, _Track] = {}
@@ -143,6 +150,8 @@ class Subscriber:
         self._poller = zmq.Poller()
         self._state = self._context.socket(zmq.DEALER)
         configure(self._state, queue=_STATE_QUEUE, limit_bytes=MAX_STATE_BYTES)
+        if keys is not None:
+            identify(self._state, keys)
         self._state.connect(str(state))
         self._poller.register(self._state, zmq.POLLIN)
         if avatar_id is not None:
@@ -233,8 +242,8 @@ class Subscriber:
             left = deadline - self._clock()
             if left <= 0:
                 raise EndpointError(
-                    f"endpoint: no publisher answered within {timeout_s:g} s; is it running, and "
-                    f"does it send frames? {self._endpoint}"
+                    f"endpoint: no publisher answered within {timeout_s:g} s; is it running and "
+                    f"sending, and is this device paired if it has keys? {self._endpoint}"
                 )
             self.recv(min(left / 1e9, 0.05))
         return self.descriptor
@@ -316,6 +325,8 @@ class Subscriber:
             track.decoder = FrameDecoder(skeleton=known.skeleton, descriptor=known.hash)
             return self._take(avatar, message)
         track.waiting = message
+        if descriptor_hash not in self._asked:  # perhaps a publisher that does not know us yet
+            self._tell(pack(Hello(client=self._name)))
         self._ask(descriptor_hash)
         return None
 
@@ -336,6 +347,8 @@ class Subscriber:
         shrink_kernel_buffers(socket)
         socket.setsockopt(zmq.CONFLATE, 1)
         socket.setsockopt(zmq.SUBSCRIBE, topic(avatar))
+        if self._keys is not None:
+            identify(socket, self._keys)
         socket.connect(self._endpoint)
         self._poller.register(socket, zmq.POLLIN)
         self._tracks[avatar] = _Track(socket=socket)
