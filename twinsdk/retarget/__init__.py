@@ -1,0 +1,6 @@
+"""Motion of any humanoid skeleton onto any avatar."""
+
+from twinsdk.retarget.mapping import HumanoidMap, humanoid_map
+from twinsdk.retarget.retargeter import RetargetConfig, Retargeter, retarget
+
+__all__ = ["HumanoidMap", "RetargetConfig", "Retargeter", "humanoid_map", "retarget"]
