@@ -48,6 +48,8 @@ def other_rig(rest=None, *, seed=None, drop=(), world=None, scale=1.0, names=Non
     local = canon.rest_rotations if rest is None else rest
     turns, places = canon.forward(local, canon.rest_translations[0])
     turns, places = turns.astype(np.float64), places.astype(np.float64)
+    toes = HUMANOID_NAMES.index("leftToes")
+    places[:, 1] += canon.rest_world()[1][toes, 1] - places[toes, 1]  # splayed, still on the floor
     frames = np.tile(quat.IDENTITY.astype(np.float64), (count, 1))
     if seed is not None:
         rng = np.random.default_rng(seed)
