@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import cv2
@@ -20,8 +21,6 @@ __all__ = ["PICTURE_SUFFIXES", "PictureSource", "natural_key"]
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 _DEFAULT_FPS = 30.0
-_EXIF_ORIENTATION = 0x0112
-_EXIF_SIDEWAYS = frozenset({5, 6, 7, 8})
 
 
 class PictureSource(BaseSource):
@@ -61,22 +60,21 @@ class PictureSource(BaseSource):
         self.frame_count = len(self._files)
         self._at = 0
         first = _header_size(self._files[0])
-        check_size("images", *first, self._files[0])
         for file in self._files[1:]:
-            size = _header_size(file)
-            if size != first:
-                raise FormatError(
-                    f"images: expected {first[0]}x{first[1]} px as {self._files[0].name} has, "
-                    f"got {size[0]}x{size[1]} px; one folder holds one size: {file}"
-                )
-        rows, columns = fit_inside(np.zeros((first[1], first[0]), np.uint8), *self._box).shape
-        self.size_px = (columns, rows)
+            self._compare(_header_size(file), first, file)
+        self._whole_px: tuple[int, int] | None = None
+        self._waiting: Image | None = self._decode(0)
+        self.size_px = self._waiting.size_px
 
     def _next(self, timeout_s: float) -> Image | None:  # noqa: ARG002  # a file never waits
         if self._at >= len(self._files):
             self._ended = True
             return None
         index, self._at = self._at, self._at + 1
+        image, self._waiting = self._waiting, None
+        return image or self._decode(index)
+
+    def _decode(self, index: int) -> Image:
         file = self._files[index]
         with quiet_opencv():
             # Through bytes, since cv2.imread cannot open every path on Windows. COLOR makes
@@ -84,8 +82,21 @@ class PictureSource(BaseSource):
             frame = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
         if frame is None:
             raise FormatError(f"images: expected a picture, its data is damaged: {file}")
+        size = (int(frame.shape[1]), int(frame.shape[0]))
+        self._whole_px = self._whole_px or size
+        self._compare(size, self._whole_px, file, turned=False)
         pixels = fit_inside(rgb_from_bgr(frame), *self._box)
         return Image(pixels=pixels, timestamp_ns=round(index * 1e9 / self.fps), index=index)
+
+    def _compare(
+        self, size: tuple[int, int], first: tuple[int, int], file: Path, *, turned: bool = True
+    ) -> None:
+        """Refuse another size than the first; headers do not tell yet which way is up."""
+        if size != first and not (turned and size == first[::-1]):
+            raise FormatError(
+                f"images: expected {first[0]}x{first[1]} px as {self._files[0].name} has, "
+                f"got {size[0]}x{size[1]} px; one folder holds one size: {file}"
+            )
 
     def _release(self) -> None:
         self._at = len(self._files)
@@ -120,15 +131,17 @@ def _pictures(path: Path) -> list[Path]:
 
 
 def _header_size(file: Path) -> tuple[int, int]:
-    """Return (width, height) after EXIF rotation without decoding the picture."""
+    """Return (width, height) as stored, without decoding the picture."""
     try:
-        with Pillow.open(file) as picture:
-            width, height = picture.size
-            sideways = picture.getexif().get(_EXIF_ORIENTATION) in _EXIF_SIDEWAYS
-    except Pillow.DecompressionBombError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Pillow.DecompressionBombWarning)
+            with Pillow.open(file) as picture:
+                width, height = picture.size
+    except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
         raise FormatError(f"images: far too large to be meant ({error}): {file}") from error
-    except (OSError, SyntaxError, ValueError, Warning) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise FormatError(
             f"images: expected a picture, its header cannot be read: {file}"
         ) from error
-    return (height, width) if sideways else (width, height)
+    check_size("images", width, height, file)
+    return width, height

@@ -14,7 +14,15 @@ import numpy as np
 from twinsdk.core.arrays import U8, Array
 from twinsdk.errors import FormatError
 
-__all__ = ["MAX_SIDE_PX", "MIN_SIDE_PX", "check_size", "fit_inside", "quiet_opencv", "rgb_from_bgr"]
+__all__ = [
+    "MAX_SIDE_PX",
+    "MIN_SIDE_PX",
+    "check_size",
+    "fit_inside",
+    "quiet_ffmpeg",
+    "quiet_opencv",
+    "rgb_from_bgr",
+]
 
 MIN_SIDE_PX = 16
 """Below this no tracker can find a person; such files are icons or damaged."""
@@ -23,39 +31,55 @@ MAX_SIDE_PX = 8192
 """8K film is 8192 px wide; a larger header would make one frame take over 200 MB."""
 
 _FFMPEG_LEVEL = "OPENCV_FFMPEG_LOGLEVEL"
+_QUIET = "-8"  # AV_LOG_QUIET
+
 _quiet_lock = threading.Lock()
 _quiet_depth = 0
-_quiet_before: tuple[int, str | None] = (0, None)
+_level_before = 0
+_ffmpeg_told = False
 
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV and its FFmpeg from writing to stderr; our errors say what is wrong.
+    """Keep OpenCV from writing to stderr; our errors say what is wrong.
 
     The level is a global of the process, so nested and parallel uses are counted and the
     level found by the first is put back by the last.
     """
-    global _quiet_depth, _quiet_before  # noqa: PLW0603  # the level it guards is global too
+    global _quiet_depth, _level_before  # noqa: PLW0603  # the level they guard is global too
+    logging = cv2.utils.logging
     with _quiet_lock:
         _quiet_depth += 1
         if _quiet_depth == 1:
-            _quiet_before = (_log_level(), os.environ.get(_FFMPEG_LEVEL))
-            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-            os.environ.setdefault(_FFMPEG_LEVEL, "-8")  # read once, by the first video opened
+            _level_before = int(logging.getLogLevel())
+            logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:
         yield
     finally:
         with _quiet_lock:
             _quiet_depth -= 1
             if _quiet_depth == 0:
-                level, variable = _quiet_before
-                cv2.utils.logging.setLogLevel(level)
-                if variable is None:
-                    os.environ.pop(_FFMPEG_LEVEL, None)
+                logging.setLogLevel(_level_before)
 
 
-def _log_level() -> int:
-    return int(cv2.utils.logging.getLogLevel())
+@contextmanager
+def quiet_ffmpeg() -> Iterator[None]:
+    """Keep OpenCV's FFmpeg from writing to stderr, where this is the first use of it.
+
+    OpenCV reads the level from the environment once, when the first video of the process is
+    opened; so the variable is set for that moment alone. A level chosen by the user stands.
+    """
+    global _ffmpeg_told  # what it remembers is once per process too
+    with _quiet_lock:
+        first, _ffmpeg_told = not _ffmpeg_told, True
+    if not first or _FFMPEG_LEVEL in os.environ:
+        yield
+        return
+    os.environ[_FFMPEG_LEVEL] = _QUIET
+    try:
+        yield
+    finally:
+        os.environ.pop(_FFMPEG_LEVEL, None)
 
 
 def check_size(what: str, width: int, height: int, path: object) -> None:

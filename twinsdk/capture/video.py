@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 
 from twinsdk.capture.container import inspect_mp4, why_unplayable
-from twinsdk.capture.opencv import check_size, fit_inside, quiet_opencv, rgb_from_bgr
+from twinsdk.capture.opencv import check_size, fit_inside, quiet_ffmpeg, quiet_opencv, rgb_from_bgr
 from twinsdk.capture.source import BaseSource
 from twinsdk.core.arrays import U8
 from twinsdk.core.files import existing_file
@@ -72,7 +72,7 @@ class VideoSource(BaseSource):
         self._last_tick = -1
         boxes = inspect_mp4(self._path)
         self.truncated = boxes is not None and boxes.missing_bytes > 0
-        with quiet_opencv():
+        with quiet_opencv(), quiet_ffmpeg():
             # The absolute path and a named backend keep OpenCV from reading "a%02d.mp4" as a
             # numbered series and FFmpeg from reading "a:b.mp4" as an address.
             self._capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
@@ -91,7 +91,8 @@ class VideoSource(BaseSource):
             round(self._capture.get(which))
             for which in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
         )
-        check_size("video", width, height, self._path)
+        if width and height:  # else nothing was decodable, which is said below
+            check_size("video", width, height, self._path)
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         stated = self._capture.get(cv2.CAP_PROP_FPS)
         self._file_fps = stated if 1 <= stated <= 1000 else _FALLBACK_FPS

@@ -42,7 +42,9 @@ class WebcamConfig:
     Attributes:
         open_timeout_s: To the first frame; slow USB cameras take 2 to 3 s.
         stall_s: Without a frame for so long it counts as lost; dim light brings some to 5 fps.
-        failed_grabs: So many failures in a row mean unplugged; single ones happen on busy USB.
+        failed_grabs: So many failures in a row mean unplugged; single ones happen on busy USB,
+            and several while some cameras warm up.
+        failed_wait_s: Wait after a failure; a device that is gone fails at once.
         retry_first_s: Wait before the first attempt to reopen.
         retry_most_s: The wait doubles up to this.
         patience_s: How long iteration waits for a frame before DeviceLostError.
@@ -50,7 +52,8 @@ class WebcamConfig:
 
     open_timeout_s: float = 10.0
     stall_s: float = 2.0
-    failed_grabs: int = 5
+    failed_grabs: int = 10
+    failed_wait_s: float = 0.05
     retry_first_s: float = 0.25
     retry_most_s: float = 4.0
     patience_s: float = 30.0
@@ -115,15 +118,22 @@ class WebcamSource(BaseSource):
         self._failed_first = False
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._thread.start()
-        answered = self._answered.wait(self._config.open_timeout_s)
-        if self._failed_first or not answered:
+        try:
+            self._await_first_frame()
+        except BaseException:
             self.close()
-            reason = (
-                why_no_camera(index)
-                if answered
-                else f"no picture within {self._config.open_timeout_s:g} s; replug it"
-            )
-            raise DeviceError(f"{self.name}: cannot be opened: {reason}")
+            raise
+
+    def _await_first_frame(self) -> None:
+        answered = self._answered.wait(self._config.open_timeout_s)
+        if answered and not self._failed_first:
+            return
+        reason = (
+            why_no_camera(self.index)
+            if answered
+            else f"no picture within {self._config.open_timeout_s:g} s; replug it"
+        )
+        raise DeviceError(f"{self.name}: cannot be opened: {reason}")
 
     @property
     def status(self) -> SourceStatus:
@@ -205,7 +215,7 @@ class WebcamSource(BaseSource):
             frame = device.retrieve()[1] if ok else None
             if frame is None or frame.size == 0:
                 failures += 1
-                self._closing.wait(0.01)  # a device that is gone fails at once; do not spin
+                self._closing.wait(self._config.failed_wait_s)
                 continue
             failures = 0
             self._accept(frame, timestamp_ns)
