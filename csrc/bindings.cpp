@@ -14,8 +14,11 @@
 
 #include "twinsdk/isa.hpp"
 #include "twinsdk/kinematics.hpp"
+#include "twinsdk/numbers.hpp"
+#include "twinsdk/pose_codec.hpp"
 #include "twinsdk/rig.hpp"
 #include "twinsdk/skinning.hpp"
+#include "twinsdk/two_bone.hpp"
 
 namespace py = pybind11;
 
@@ -76,6 +79,85 @@ void BindForward(const Array<std::int32_t>& parents, const Array<float>& rest_tr
                           world_positions.mutable_data()};
   const py::gil_scoped_release release;
   ForwardKinematics(job);
+}
+
+// Calls a codec over arrays of which each item is `from` and `to` numbers long.
+template <class In, class Out>
+void Convert(void (*codec)(const In*, std::int64_t, Out*), const Array<In>& from, Array<Out>& to,
+             int in_size, int out_size) {
+  const std::int64_t count = from.size() / in_size;
+  Expect(from.size() == count * in_size && to.size() == count * out_size, "out");
+  const In* in = from.data();
+  Out* out = to.mutable_data();
+  // Half a microsecond of work: releasing the GIL would cost as much.
+  codec(in, count, out);
+}
+
+void BindEncode48(const Array<float>& rotations, Array<std::uint16_t>& out) {
+  Convert(&Encode48, rotations, out, 4, 3);
+}
+void BindDecode48(const Array<std::uint16_t>& words, Array<float>& out) {
+  Convert(&Decode48, words, out, 3, 4);
+}
+void BindEncode32(const Array<float>& rotations, Array<std::uint32_t>& out) {
+  Convert(&Encode32, rotations, out, 4, 1);
+}
+void BindDecode32(const Array<std::uint32_t>& words, Array<float>& out) {
+  Convert(&Decode32, words, out, 1, 4);
+}
+void BindEncodeUnit8(const Array<float>& weights, Array<std::uint8_t>& out) {
+  Convert(&EncodeUnit8, weights, out, 1, 1);
+}
+void BindDecodeUnit8(const Array<std::uint8_t>& codes, Array<float>& out) {
+  Convert(&DecodeUnit8, codes, out, 1, 1);
+}
+
+py::tuple BindParse(const py::buffer& text, Array<double>& out) {
+  const py::buffer_info bytes = text.request();
+  Expect(bytes.itemsize == 1 && bytes.ndim == 1 && bytes.strides[0] == 1, "text");
+  double* numbers = out.mutable_data();
+  const std::int64_t capacity = out.size();
+  ParsedNumbers parsed = {};
+  {
+    const py::gil_scoped_release release;
+    parsed = ParseNumbers(static_cast<const char*>(bytes.ptr), static_cast<std::size_t>(bytes.size),
+                          numbers, capacity);
+  }
+  return py::make_tuple(parsed.count, parsed.consumed);
+}
+
+py::bytes BindFormat(const Array<double>& rows, int decimals) {
+  Expect(rows.ndim() == 2 && decimals >= 0 && decimals <= kMostDecimals, "rows");
+  const std::int64_t columns = rows.shape(1);
+  const std::int64_t count = rows.size();
+  const double* values = rows.data();
+  std::string text;
+  {
+    const py::gil_scoped_release release;
+    char number[kNumberBytes + 1];
+    text.reserve(static_cast<std::size_t>(count) * (decimals + 6));
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::size_t size = FormatNumber(values[i], decimals, number);
+      number[size] = (i + 1) % columns == 0 ? '\n' : ' ';
+      text.append(number, size + 1);
+    }
+  }
+  return py::bytes(text);
+}
+
+void BindTwoBone(const Array<float>& roots, const Array<float>& middles, const Array<float>& tips,
+                 const Array<float>& targets, const Array<float>& poles, float softness,
+                 Array<float>& upper, Array<float>& lower) {
+  const std::int64_t frames = roots.size() / 3;
+  for (const Array<float>* points : {&roots, &middles, &tips, &targets, &poles}) {
+    Expect(points->size() == 3 * frames, "points");
+  }
+  Expect(upper.size() == 4 * frames && lower.size() == 4 * frames, "upper, lower");
+  const TwoBoneJob job = {frames,      roots.data(),         middles.data(),
+                          tips.data(), targets.data(),       poles.data(),
+                          softness,    upper.mutable_data(), lower.mutable_data()};
+  const py::gil_scoped_release release;
+  SolveTwoBone(job);
 }
 
 class BoundRig {
@@ -184,6 +266,19 @@ PYBIND11_MODULE(_kernel, m, py::mod_gil_not_used()) {
         py::arg("rest_translations").noconvert(), py::arg("rotations").noconvert(),
         py::arg("root_translations").noconvert(), py::arg("world_rotations").noconvert(),
         py::arg("world_positions").noconvert());
+  m.def("encode48", &BindEncode48, py::arg("rotations").noconvert(), py::arg("out").noconvert());
+  m.def("decode48", &BindDecode48, py::arg("words").noconvert(), py::arg("out").noconvert());
+  m.def("encode32", &BindEncode32, py::arg("rotations").noconvert(), py::arg("out").noconvert());
+  m.def("decode32", &BindDecode32, py::arg("words").noconvert(), py::arg("out").noconvert());
+  m.def("encode_unit8", &BindEncodeUnit8, py::arg("weights").noconvert(),
+        py::arg("out").noconvert());
+  m.def("decode_unit8", &BindDecodeUnit8, py::arg("codes").noconvert(), py::arg("out").noconvert());
+  m.def("parse_numbers", &BindParse, py::arg("text"), py::arg("out").noconvert());
+  m.def("format_numbers", &BindFormat, py::arg("rows").noconvert(), py::arg("decimals"));
+  m.def("two_bone", &BindTwoBone, py::kw_only(), py::arg("roots").noconvert(),
+        py::arg("middles").noconvert(), py::arg("tips").noconvert(), py::arg("targets").noconvert(),
+        py::arg("poles").noconvert(), py::arg("softness"), py::arg("upper").noconvert(),
+        py::arg("lower").noconvert());
   py::class_<BoundRig>(m, "Rig")
       .def(py::init<const Array<float>&, const MaybeArray<float>&, const Array<std::uint16_t>&,
                     const Array<float>&, std::int32_t, const MaybeArray<float>&,

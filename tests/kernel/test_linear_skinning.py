@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from twinsdk.core import kernel
+from twinsdk.core.rig import Rig
 from twinsdk.errors import ShapeError, UsageError, ValueRangeError
 
 # Sums of a handful of float32 products of size about 4: a few ulp of 4.
@@ -33,7 +33,7 @@ def test_every_variant_agrees_with_the_reference(
         "joint_count": joints,
         "morph_offsets": offsets,
     }
-    ours, reference = kernel.Rig(**given, isa=isa), kernel.Rig(**given, isa="numpy")
+    ours, reference = Rig(**given, isa=isa), Rig(**given, isa="numpy")
     matrices = rigid_of(rng, joints)
     morph_weights = np.array([0.5, 0, 1, 0.25, 0], np.float32)
     for morphs in (None, morph_weights):
@@ -49,7 +49,7 @@ def test_every_variant_agrees_with_the_reference(
 
 def test_identity_matrices_leave_every_vertex_in_place(isa, skin_of):
     points, index, weights = skin_of(np.random.default_rng(1), 100, 9, 5)
-    rig = kernel.Rig(vertices=points, joints=index, weights=weights, joint_count=9, isa=isa)
+    rig = Rig(vertices=points, joints=index, weights=weights, joint_count=9, isa=isa)
     identity = np.tile(np.eye(3, 4, dtype=np.float32), (9, 1, 1))
     # The weights sum to 1 only to float32 rounding.
     np.testing.assert_allclose(rig.skin(identity), points, rtol=1e-6, atol=1e-6)
@@ -58,7 +58,7 @@ def test_identity_matrices_leave_every_vertex_in_place(isa, skin_of):
 def test_one_rigid_motion_on_all_joints_moves_the_mesh_rigidly(isa, skin_of, rigid_of):
     rng = np.random.default_rng(2)
     points, index, weights = skin_of(rng, 100, 9, 5)
-    rig = kernel.Rig(vertices=points, joints=index, weights=weights, joint_count=9, isa=isa)
+    rig = Rig(vertices=points, joints=index, weights=weights, joint_count=9, isa=isa)
     motion = rigid_of(rng, 1)
     moved = rig.skin(np.repeat(motion, 9, axis=0))
     expected = points @ motion[0, :, :3].T + motion[0, :, 3]
@@ -72,7 +72,7 @@ def test_the_result_is_linear_in_the_weights(isa, skin_of, rigid_of):
     matrices = rigid_of(rng, 6)
 
     def skinned(weights):
-        rig = kernel.Rig(vertices=points, joints=index, weights=weights, joint_count=6, isa=isa)
+        rig = Rig(vertices=points, joints=index, weights=weights, joint_count=6, isa=isa)
         return rig.skin(matrices)
 
     mixed = skinned((0.25 * first + 0.75 * second).astype(np.float32))
@@ -84,11 +84,11 @@ def test_the_order_of_vertices_slots_and_joints_does_not_matter(isa, skin_of, ri
     rng = np.random.default_rng(4)
     points, index, weights = skin_of(rng, 77, 8, 4)
     matrices = rigid_of(rng, 8)
-    rig = kernel.Rig(vertices=points, joints=index, weights=weights, joint_count=8, isa=isa)
+    rig = Rig(vertices=points, joints=index, weights=weights, joint_count=8, isa=isa)
     expected = rig.skin(matrices)
     vertices, slots, joints = rng.permutation(77), rng.permutation(4), rng.permutation(8)
     renamed = np.argsort(joints)[index]
-    shuffled = kernel.Rig(
+    shuffled = Rig(
         vertices=points[vertices],
         joints=renamed[vertices][:, slots],
         weights=weights[vertices][:, slots],
@@ -101,26 +101,22 @@ def test_the_order_of_vertices_slots_and_joints_does_not_matter(isa, skin_of, ri
 def test_a_joint_named_twice_counts_with_the_sum_of_its_weights(isa, rigid_of):
     matrices = rigid_of(np.random.default_rng(5), 3)
     points = np.array([[0.1, 0.2, 0.3]], np.float32)
-    twice = kernel.Rig(
+    twice = Rig(
         vertices=points, joints=[[2, 1, 2]], weights=[[0.25, 0.5, 0.25]], joint_count=3, isa=isa
     )
-    once = kernel.Rig(
-        vertices=points, joints=[[1, 2]], weights=[[0.5, 0.5]], joint_count=3, isa=isa
-    )
+    once = Rig(vertices=points, joints=[[1, 2]], weights=[[0.5, 0.5]], joint_count=3, isa=isa)
     np.testing.assert_array_equal(twice.skin(matrices), once.skin(matrices))
 
 
 def test_a_slot_of_weight_zero_may_name_any_joint(isa, rigid_of):
     matrices = rigid_of(np.random.default_rng(6), 2)
-    rig = kernel.Rig(
-        vertices=[[1, 2, 3]], joints=[[1, 60000]], weights=[[1, 0]], joint_count=2, isa=isa
-    )
+    rig = Rig(vertices=[[1, 2, 3]], joints=[[1, 60000]], weights=[[1, 0]], joint_count=2, isa=isa)
     expected = matrices[1, :, :3] @ [1, 2, 3] + matrices[1, :, 3]
     np.testing.assert_allclose(rig.skin(matrices)[0], expected, atol=TOLERANCE)
 
 
 def test_weights_off_by_less_than_a_thousandth_are_made_exact(isa):
-    rig = kernel.Rig(
+    rig = Rig(
         vertices=[[10, 0, 0]], joints=[[0, 1]], weights=[[0.5004, 0.5]], joint_count=2, isa=isa
     )
     identity = np.tile(np.eye(3, 4, dtype=np.float32), (2, 1, 1))
@@ -131,7 +127,7 @@ def test_a_batch_equals_its_frames_one_by_one(isa, skin_of, rigid_of):
     rng = np.random.default_rng(7)
     points, index, weights = skin_of(rng, 5000, 20, 4)  # more blocks than a tile
     offsets = rng.normal(size=(3, 5000, 3)).astype(np.float32)
-    rig = kernel.Rig(
+    rig = Rig(
         vertices=points,
         joints=index,
         weights=weights,
@@ -149,7 +145,7 @@ def test_a_batch_equals_its_frames_one_by_one(isa, skin_of, rigid_of):
 def test_block_order_holds_the_same_vertices_in_the_order_it_reports(isa, skin_of, rigid_of):
     rng = np.random.default_rng(8)
     points, index, weights = skin_of(rng, 531, 12, 4, local=False)
-    rig = kernel.Rig(vertices=points, joints=index, weights=weights, joint_count=12, isa=isa)
+    rig = Rig(vertices=points, joints=index, weights=weights, joint_count=12, isa=isa)
     matrices = rigid_of(rng, 12)
     user, block = rig.skin(matrices), rig.skin(matrices, block_order=True)
     order = rig.order
@@ -161,7 +157,7 @@ def test_block_order_holds_the_same_vertices_in_the_order_it_reports(isa, skin_o
 def test_out_is_filled_and_returned(isa, skin_of, rigid_of):
     rng = np.random.default_rng(9)
     points, index, weights = skin_of(rng, 40, 4, 4)
-    rig = kernel.Rig(vertices=points, joints=index, weights=weights, joint_count=4, isa=isa)
+    rig = Rig(vertices=points, joints=index, weights=weights, joint_count=4, isa=isa)
     matrices = rigid_of(rng, 4)
     out = np.full((40, 3), np.nan, np.float32)
     assert rig.skin(matrices, out=out) is out
@@ -194,9 +190,9 @@ def test_what_cannot_be_bound_is_refused_by_name(change, error, words):
         "weights": [[0.5, 0.5]],
         "joint_count": 2,
     }
-    kernel.Rig(**given)
+    Rig(**given)
     with pytest.raises(error, match=words):
-        kernel.Rig(**{**given, **change})
+        Rig(**{**given, **change})
 
 
 @pytest.mark.parametrize(
@@ -217,13 +213,13 @@ def test_what_cannot_be_bound_is_refused_by_name(change, error, words):
     ],
 )
 def test_what_cannot_be_skinned_is_refused_by_name(given, words):
-    rig = kernel.Rig(vertices=[[0, 0, 0]], joints=[[0, 1]], weights=[[0.5, 0.5]], joint_count=2)
+    rig = Rig(vertices=[[0, 0, 0]], joints=[[0, 1]], weights=[[0.5, 0.5]], joint_count=2)
     arguments = {"matrices": np.zeros((2, 3, 4)), **given}
     with pytest.raises((ShapeError, ValueRangeError), match=words):
         rig.skin(arguments.pop("matrices"), **arguments)
 
 
 def test_a_rig_without_a_skeleton_says_that_it_skins_matrices_only():
-    rig = kernel.Rig(vertices=[[0, 0, 0]], joints=[[0]], weights=[[1]], joint_count=1)
+    rig = Rig(vertices=[[0, 0, 0]], joints=[[0]], weights=[[1]], joint_count=1)
     with pytest.raises(ShapeError, match="bound with a skeleton"):
         rig.pose(np.array([[0, 0, 0, 1]], np.float32), np.zeros(3, np.float32))

@@ -5,7 +5,10 @@ import numpy.typing as npt
 
 _F32 = npt.NDArray[np.float32]
 _I32 = npt.NDArray[np.int32]
+_F64 = npt.NDArray[np.float64]
+_U8 = npt.NDArray[np.uint8]
 _U16 = npt.NDArray[np.uint16]
+_U32 = npt.NDArray[np.uint32]
 
 def supported_isas() -> tuple[str, ...]: ...
 def forward_kinematics(
@@ -16,6 +19,25 @@ def forward_kinematics(
     root_translations: _F32,
     world_rotations: _F32,
     world_positions: _F32,
+) -> None: ...
+def encode48(rotations: _F32, out: _U16) -> None: ...
+def decode48(words: _U16, out: _F32) -> None: ...
+def encode32(rotations: _F32, out: _U32) -> None: ...
+def decode32(words: _U32, out: _F32) -> None: ...
+def encode_unit8(weights: _F32, out: _U8) -> None: ...
+def decode_unit8(codes: _U8, out: _F32) -> None: ...
+def parse_numbers(text: bytes, out: _F64) -> tuple[int, int]: ...
+def format_numbers(rows: _F64, decimals: int) -> bytes: ...
+def two_bone(
+    *,
+    roots: _F32,
+    middles: _F32,
+    tips: _F32,
+    targets: _F32,
+    poles: _F32,
+    softness: float,
+    upper: _F32,
+    lower: _F32,
 ) -> None: ...
 
 class Rig:

@@ -6,13 +6,36 @@ compiled variant. Written to be read, not to be fast.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from twinsdk.core import quat
-from twinsdk.core.arrays import F32, F64, I32, U16, Array
+from twinsdk.core.arrays import F32, F64, I32, U8, U16, U32, Array
 from twinsdk.errors import ShapeError
 
-__all__ = ["Rig", "forward_kinematics", "supported_isas"]
+__all__ = [
+    "Rig",
+    "decode32",
+    "decode48",
+    "decode_unit8",
+    "encode32",
+    "encode48",
+    "encode_unit8",
+    "format_numbers",
+    "forward_kinematics",
+    "parse_numbers",
+    "supported_isas",
+    "two_bone",
+]
+
+_ROOT_TWO = np.float32(np.sqrt(2))
+_KEPT = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
+_WORD = re.compile(rb"[^ \t\r\n\v\f]+")
+_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_EXACT = 9e15
+_TINY = 1e-9
+_STRAIGHT = 1e-5
 
 
 def supported_isas() -> tuple[str, ...]:
@@ -29,17 +52,109 @@ def forward_kinematics(
     world_rotations: Array,
     world_positions: Array,
 ) -> None:
-    """Fill the world transforms of (T, J, 4) local rotations; see `kernel.forward_kinematics`."""
+    """Fill the world transforms of (..., J, 4) local rotations; see `kernel.forward_kinematics`."""
     world_q = rotations.astype(np.float64)
     offsets = rest_translations.astype(np.float64)
-    world_p = np.zeros((*world_q.shape[:2], 3))
-    world_p[:, 0] = root_translations
+    world_p = np.zeros((*world_q.shape[:-1], 3))
+    world_p[..., 0, :] = root_translations
     for j in range(1, len(parents)):
-        above = world_q[:, parents[j]]
-        world_q[:, j] = quat.multiply(above, world_q[:, j])
-        world_p[:, j] = world_p[:, parents[j]] + quat.rotate(above, offsets[j])
-    world_rotations[:] = world_q
-    world_positions[:] = world_p
+        above = world_q[..., parents[j], :]
+        world_q[..., j, :] = quat.multiply(above, world_q[..., j, :])
+        world_p[..., j, :] = world_p[..., parents[j], :] + quat.rotate(above, offsets[j])
+    world_rotations[...] = world_q
+    world_positions[...] = world_p
+
+
+def encode48(rotations: F32, out: U16) -> None:
+    """Fill words (..., 3) of unit quaternions (..., 4); see csrc/include/twinsdk/pose_codec.hpp."""
+    dropped, kept = _quantise(rotations, 32767)
+    kept[..., 0] |= dropped >> 1 << 15
+    kept[..., 1] |= (dropped & 1) << 15
+    out[...] = kept
+
+
+def decode48(words: U16, out: F32) -> None:
+    """Fill unit quaternions (..., 4) of words (..., 3)."""
+    dropped = words[..., 0] >> 15 << 1 | words[..., 1] >> 15
+    _restore(dropped, words & 0x7FFF, 32767, out)
+
+
+def encode32(rotations: F32, out: U32) -> None:
+    """Fill words (...) of unit quaternions (..., 4)."""
+    dropped, kept = _quantise(rotations, 1023)
+    out[...] = dropped << 30 | kept[..., 0] << 20 | kept[..., 1] << 10 | kept[..., 2]
+
+
+def decode32(words: U32, out: F32) -> None:
+    """Fill unit quaternions (..., 4) of words (...)."""
+    kept = np.stack([words >> 20 & 1023, words >> 10 & 1023, words & 1023], axis=-1)
+    _restore(words >> 30, kept, 1023, out)
+
+
+def encode_unit8(weights: F32, out: U8) -> None:
+    """Fill bytes (...) of weights (...), round(255 w), clamped."""
+    out[...] = np.floor(np.clip(weights, 0, 1) * np.float32(255) + np.float32(0.5))
+
+
+def decode_unit8(codes: U8, out: F32) -> None:
+    """Fill weights (...) of bytes (...)."""
+    out[...] = codes / np.float32(255)
+
+
+def parse_numbers(text: bytes, out: F64) -> tuple[int, int]:
+    """Fill decimals; return how many, and the first byte that is no part of one."""
+    found = end = 0
+    for match in _WORD.finditer(text):
+        if found == len(out) or not _NUMBER.fullmatch(match[0]) or np.isinf(float(match[0])):
+            return found, match.start()
+        out[found] = float(match[0])
+        found, end = found + 1, match.end()
+    return found, len(text) if not text[end:].strip() else end
+
+
+def format_numbers(rows: F64, decimals: int) -> bytes:
+    """Return the text of rows (T, C); see `kernel.format_numbers`."""
+    lines = [" ".join(_formatted(value, decimals) for value in row) for row in rows.tolist()]
+    return "".join(line + "\n" for line in lines).encode()
+
+
+def two_bone(
+    *,
+    roots: F32,
+    middles: F32,
+    tips: F32,
+    targets: F32,
+    poles: F32,
+    softness: float,
+    upper: F32,
+    lower: F32,
+) -> None:
+    """Fill the world turns (T, 4) of both bones; see `kernel.two_bone`."""
+    upper[...] = lower[...] = quat.IDENTITY
+    given = (np.asarray(a, np.float64) for a in (roots, middles, tips, targets, poles))
+    for t, (root, middle, tip, target, pole) in enumerate(zip(*given, strict=True)):
+        first, second, reach = middle - root, tip - middle, target - root
+        a, b, wanted = (float(np.linalg.norm(v)) for v in (first, second, reach))
+        if min(a, b) < _TINY:
+            continue
+        held = tip - root
+        aim = next(v / np.linalg.norm(v) for v in (reach, held, first) if np.linalg.norm(v) > _TINY)
+        distance = max(_softened(wanted, a + b, softness), abs(a - b))
+        bend = _first_across([pole, first], aim)
+        cosine = 1.0
+        if distance > _TINY:
+            cosine = np.clip((a * a + distance * distance - b * b) / (2 * a * distance), -1, 1)
+        knee = a * (cosine * aim + np.sqrt(1 - cosine * cosine) * bend)
+        shin = distance * aim - knee
+        new_first = knee / a
+        length = np.linalg.norm(shin)
+        new_second = shin / length if length > _TINY else -new_first
+        hinge = np.cross(aim, bend)
+        old_hinge = np.cross(second / b, first / a)
+        if np.linalg.norm(old_hinge) <= _STRAIGHT:
+            old_hinge = _first_across([hinge], first / a)
+        upper[t] = _frame_turn(first / a, old_hinge, new_first, hinge)
+        lower[t] = _frame_turn(second / b, old_hinge, new_second, hinge)
 
 
 class Rig:
@@ -142,3 +257,58 @@ class Rig:
             out[: self.vertex_count], out[self.vertex_count :] = rows, 0
         else:
             out[:] = rows
+
+
+def _quantise(rotations: F32, steps: int) -> tuple[Array, Array]:
+    # In float32 as the wire's other readers do it, so that all write the same words.
+    dropped = np.abs(rotations).argmax(-1)
+    largest = np.take_along_axis(rotations, dropped[..., None], -1)
+    kept = np.take_along_axis(rotations, _KEPT[dropped], -1) * np.where(largest < 0, -1, 1)
+    fractions = np.clip(kept.astype(np.float32) / _ROOT_TWO + np.float32(0.5), 0, 1)
+    return dropped, np.floor(fractions * np.float32(steps) + np.float32(0.5)).astype(np.int64)
+
+
+def _restore(dropped: Array, kept: Array, steps: int, out: F32) -> None:
+    values = (kept.astype(np.float32) / np.float32(steps) - np.float32(0.5)) * _ROOT_TWO
+    square = (values * values).sum(-1)
+    dropped = dropped.astype(np.intp)
+    full = np.zeros((*dropped.shape, 4), np.float32)
+    np.put_along_axis(full, _KEPT[dropped], values, -1)
+    left = np.sqrt(np.maximum(0, 1 - square))
+    np.put_along_axis(full, dropped[..., None], left[..., None], -1)
+    out[...] = full / np.sqrt(np.maximum(square, 1))[..., None]
+
+
+def _formatted(value: float, decimals: int) -> str:
+    if abs(value) * 10.0**decimals >= _EXACT:
+        return repr(value)
+    text = f"{np.floor(abs(value) * 10.0**decimals + 0.5) / 10.0**decimals:.{decimals}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return f"-{text}" if value < 0 and text != "0" else text
+
+
+def _softened(wanted: float, limb: float, softness: float) -> float:
+    ease = softness * limb
+    if ease <= 0:
+        return min(wanted, limb)
+    start = limb - ease
+    return wanted if wanted <= start else limb - ease * float(np.exp(-(wanted - start) / ease))
+
+
+def _first_across(directions: list[Array], axis: Array) -> Array:
+    """Return the first direction that has a part perpendicular to unit `axis`, that part unit."""
+    some = np.eye(3)[0 if abs(axis[0]) < 0.8 else 1]
+    for direction in [*directions, some]:
+        across = direction - (direction @ axis) * axis
+        length = np.linalg.norm(across)
+        if length > 1e-6 * (np.linalg.norm(direction) + _TINY):
+            break
+    return across / length
+
+
+def _frame_turn(old: Array, old_hinge: Array, new: Array, new_hinge: Array) -> Array:
+    frames = []
+    for axis, hinge in ((old, old_hinge), (new, new_hinge)):
+        across = _first_across([hinge], axis)
+        frames.append(np.stack([axis, across, np.cross(axis, across)], axis=-1))
+    return quat.from_matrix(frames[1] @ frames[0].T)

@@ -9,8 +9,8 @@ from twinsdk.core.arrays import F32, as_f32
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.expressions import EXPRESSION_COUNT, EXPRESSION_NAMES
-from twinsdk.core.kernel import Rig
 from twinsdk.core.pose import Pose
+from twinsdk.core.rig import Rig
 from twinsdk.errors import SkeletonMismatchError, UsageError
 
 __all__ = ["Skinner"]
