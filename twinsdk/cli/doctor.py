@@ -93,8 +93,8 @@ def _libraries() -> Iterator[Finding]:
 def _kernel() -> Iterator[Finding]:
     from twinsdk.core import kernel
 
-    if kernel.is_native():
-        yield "ok", f"compiled, uses {kernel.isa()}", ""
+    if kernel.native is not None:
+        yield "ok", f"compiled, uses {kernel.default_isa()}", ""
     else:
         yield (
             "note",
@@ -116,9 +116,9 @@ def _models() -> Iterator[Finding]:
     from twinsdk.capture.models import model_status
 
     for model in model_status():
-        if model.state == "whole":
+        if model.state == "ready":
             yield "ok", f"{model.name}: {model.path}", ""
-        elif model.required:
+        elif model.needed:
             yield "note", f"{model.name}: {model.state}", "twinsdk models --fetch"
 
 

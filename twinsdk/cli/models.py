@@ -27,23 +27,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `models` and return its exit code: 0 when everything needed is here, else 2."""
-    from twinsdk.capture.models import model_status, resolve_models
+    from twinsdk.capture import model_status, resolve_models
 
     if args.fetch:
-        resolve_models(fetch=True, official=args.official)
+        resolve_models()
+        if args.official:
+            _fetch_official()
         if args.samples:
-            from twinsdk.capture.sample import fetch_sample
+            from twinsdk.capture import sample_path
             from twinsdk.session.truth import ensure_self_sample
 
-            fetch_sample()
+            sample_path()
             ensure_self_sample()
     complete = True
     for model in model_status():
-        size = f"{model.size / 1e6:.1f} MB" if model.size else "-"
-        print(f"{model.name:<22}{model.state:<10}{size:>9}  {model.origin}")
-        if model.path:
-            print(f"{'':<22}{model.path}")
-        complete &= model.state == "whole" or not model.required
+        size = f"{model.size_bytes / 1e6:.1f} MB" if model.size_bytes else "-"
+        wanted = "" if model.needed else "optional, "
+        print(f"{model.name:<36}{model.state:<9}{size:>8}  {wanted}{model.source}")
+        print(f"{'':<45}{model.path}")
+        complete &= model.state == "ready" or not model.needed
     if not complete:
         print("missing models are fetched on first use, or now with: twinsdk models --fetch")
     return 0 if complete else 2
+
+
+def _fetch_official() -> None:
+    from twinsdk.capture import fetch_official
+
+    _, problems = fetch_official()
+    for problem in problems:
+        print(f"not fetched: {problem}")
+    if problems:
+        print("the assembled models go on being used")

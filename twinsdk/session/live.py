@@ -19,7 +19,7 @@ import numpy as np
 
 from twinsdk.avatar import load_avatar
 from twinsdk.bridge import Publisher
-from twinsdk.capture import FrameSource, MediaPipeTracker, Tracker, TrackerConfig
+from twinsdk.capture import FrameSource, Tracker, open_tracker, tracker_config
 from twinsdk.core.arrays import I32
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clock import now_ns
@@ -121,7 +121,7 @@ class Session:
         self._owns_source = isinstance(source, int | str)
         self._owns_tracker = tracker is None
         try:
-            self._tracker = tracker or MediaPipeTracker(TrackerConfig(mode=self.config.mode))
+            self._tracker = tracker or open_tracker(config=tracker_config(self.config.mode))
         except BaseException:
             self.close()
             raise
@@ -131,7 +131,9 @@ class Session:
         self._retargeter: Retargeter | None = None
         self._joint_rows: I32 | None = None
         self._stop = threading.Event()
-        self._slot: queue.Queue[_Tracked | BaseException | None] = queue.Queue(maxsize=2)
+        self._slot: queue.Queue[_Tracked | BaseException | None] = queue.Queue(
+            maxsize=1 if self._source.live else 2
+        )
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Session:
@@ -208,7 +210,7 @@ class Session:
                 grabbed = image.timestamp_ns if self._source.live else now_ns()
                 with self.times.measure("track"):
                     observations = tuple(self._tracker.track(image))
-                for part, milliseconds in self._tracker.timings.items():
+                for part, milliseconds in getattr(self._tracker, "timings", {}).items():
                     self.times.add(f"track.{part}", milliseconds)
                 self._offer(_Tracked(image=image, observations=observations, grabbed_ns=grabbed))
                 if self._stop.is_set() or count == self.config.max_frames:
@@ -218,11 +220,12 @@ class Session:
             self._offer(error)
 
     def _offer(self, item: _Tracked | BaseException | None) -> None:
+        newest_wins = self._source.live and isinstance(item, _Tracked)
         while not self._stop.is_set():
             try:
-                self._slot.put(item, timeout=0.1)
+                self._slot.put(item, block=not newest_wins, timeout=0.1)
             except queue.Full:
-                if self._source.live:
+                if newest_wins:
                     self._drop_oldest()
             else:
                 return

@@ -9,7 +9,8 @@ from types import TracebackType
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.frame import TwinFrame
 from twinsdk.errors import FormatError, OutputError
-from twinsdk.formats import CLIP_WRITERS, load_clip, save_clip
+from twinsdk.formats import load_clip, save_clip
+from twinsdk.formats.dispatch import CLIP_WRITERS
 from twinsdk.formats.journal import JournalWriter
 
 __all__ = ["Recorder"]

@@ -27,9 +27,11 @@ def report_of(
 
     Args:
         session: The run.
-        frames, found: Source frames, and those in which somebody was found.
+        frames: Source frames.
+        found: Those in which somebody was found.
         fps: Frames a second over the whole run.
-        publisher, recorder: Where the frames went.
+        publisher: Where the frames were streamed, if they were.
+        recorder: Where they were recorded, if they were.
     """
     stages = {
         name: {key: round(value, 3) for key, value in asdict(stats).items()}
