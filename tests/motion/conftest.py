@@ -21,8 +21,8 @@ RIGID = {
     "leftEyeOuter": ("head", (0.047, 0.065, 0.076)),
     "leftEar": ("head", (0.078, 0.045, 0.0)),
     "mouthLeft": ("head", (0.026, -0.004, 0.088)),
-    "leftHeel": ("leftFoot", (0, -0.065, -0.05)),
-    "leftFootIndex": ("leftFoot", (0, -0.065, 0.19)),
+    "leftHeel": ("leftFoot", (0, -0.024, -0.05)),
+    "leftFootIndex": ("leftFoot", (0, -0.075, 0.19)),
 }
 AT_JOINT = {
     "leftShoulder": "leftUpperArm",

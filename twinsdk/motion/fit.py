@@ -15,7 +15,8 @@ from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES, Landmarks
 from twinsdk.core.observation import Observation
 from twinsdk.core.pose import Pose
 from twinsdk.errors import ValueRangeError
-from twinsdk.motion.points import BODY, JOINT
+from twinsdk.motion.gravity import CameraPitch
+from twinsdk.motion.points import BODY, HAND, JOINT
 from twinsdk.motion.presence import Presence, group_confidence
 from twinsdk.motion.proportions import Proportions
 from twinsdk.motion.rest import GROUP_OF_JOINT, GROUPS, idle_rotations, upright_thigh
@@ -39,7 +40,7 @@ class FitConfig:
         fade_out_s: Seconds from what was last seen to rest.
         hold_s: Seconds a lost person's pose is held before it eases to rest.
         smoothing: Filter of the joint rotations.
-        max_speed: Radians a second that no joint exceeds.
+        camera_pitch_deg: How far the camera looks down; None learns it from people who stand.
         roll_memory_s: Seconds in which the remembered roll of a straight limb decays to neutral.
     """
 
@@ -53,7 +54,7 @@ class FitConfig:
     smoothing: OneEuroConfig = field(
         default_factory=lambda: OneEuroConfig(min_cutoff_hz=1.0, speed_gain=1.5)
     )
-    max_speed: float = 20.0
+    camera_pitch_deg: float | None = None
     roll_memory_s: float = 2.0
 
     def __post_init__(self) -> None:
@@ -63,7 +64,7 @@ class FitConfig:
             ("seen_above", 0 < self.unseen_below <= self.seen_above < 1, "0 < off <= on < 1"),
             ("fade_in_s", self.fade_in_s > 0 and self.fade_out_s > 0, "above 0 s"),
             ("hold_s", self.hold_s >= 0, "0 s or more"),
-            ("max_speed", self.max_speed > 0, "above 0 rad/s"),
+            ("camera_pitch_deg", abs(self.camera_pitch_deg or 0) <= 60, "-60 to 60 degrees"),
             ("roll_memory_s", self.roll_memory_s > 0, "above 0 s"),
         )
         for name, ok, wanted in checks:
@@ -95,6 +96,7 @@ _HIPS = [BODY["leftHip"], BODY["rightHip"]]
 _THIGHS = [JOINT["leftUpperLeg"], JOINT["rightUpperLeg"]]
 _FEET = [GROUPS.index("leftFoot"), GROUPS.index("rightFoot")]
 _SHANKS = [GROUPS.index("leftShank"), GROUPS.index("rightShank")]
+_FINGERS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers")]
 _PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
 _LONGEST_STEP_S = 1.0
 
@@ -116,7 +118,8 @@ class BodyFitter:
             fade_in_s=self.config.fade_in_s,
             fade_out_s=self.config.fade_out_s,
         )
-        self._filter = RotationFilter(self.config.smoothing, max_speed=self.config.max_speed)
+        self._filter = RotationFilter(self.config.smoothing, max_speed=_SPEED[GROUP_OF_JOINT])
+        self._pitch = CameraPitch(fixed_deg=self.config.camera_pitch_deg)
         self._proportions = Proportions()
         self._root = RootFollower(
             fov_deg=self.config.fov_deg, scale=self.config.height_m / _SKELETON_M
@@ -125,10 +128,11 @@ class BodyFitter:
 
     def reset(self) -> None:
         """Forget the person: the next one seen starts at the origin."""
-        for part in (self._presence, self._filter, self._proportions, self._root):
+        for part in (self._presence, self._filter, self._pitch, self._proportions, self._root):
             part.reset()
         self._good = self._idle.copy()
         self._roll = np.zeros(4)
+        self._hand_trust = np.ones(2)
         self._expressions = np.zeros(EXPRESSION_COUNT, np.float32)
         self._last_ns: int | None = None
         self._last: Fit | None = None
@@ -148,6 +152,9 @@ class BodyFitter:
         if body is None or seen[_TORSO].mean() < self.config.unseen_below:
             return self._unseen(step_s)
         points = points_of(body, BODY_NAMES)
+        self._pitch.add(points, seen, step_s)
+        if self._last is None:
+            self._pitch.start()
         hands = (_hand(observation.left_hand), _hand(observation.right_hand))
         self._look(seen, hands, observation.image_face is not None, step_s)
         self._proportions.add(points, seen, step_s)
@@ -178,7 +185,7 @@ class BodyFitter:
     def _look(
         self, seen: Array, hands: tuple[Array | None, Array | None], face: bool, step_s: float
     ) -> None:
-        found = (hands[0] is not None, hands[1] is not None)
+        found = np.array([hand is not None for hand in hands]) * (self._hand_trust > _TRUSTED)
         confidence = group_confidence(seen, found, face)
         if self._last is None:
             self._presence.start(confidence)
@@ -195,19 +202,29 @@ class BodyFitter:
     ) -> None:
         """Refresh the rotations of what is seen; what is not keeps its last good ones."""
         present = self._presence.seen
+        upright = self._pitch.upright()
+        turned = [None if hand is None else hand @ upright.T for hand in hands]
         solution = solve(
-            _with_hips(points, seen[_HIPS].mean()),
+            _with_hips(points @ upright.T, seen[_HIPS].mean()),
             seen,
-            hands,
+            (turned[0], turned[1]),
             image_face=observation.image_face,
             expressions=observation.expressions,
-            hints=Hints(roll=self._roll, feet=present[_FEET] * 1.0, palms=present[_PALMS]),
+            hints=Hints(
+                roll=self._roll,
+                feet=present[_FEET] * 1.0,
+                palms=present[_PALMS],
+                hand_px=_palm_px(observation),
+                upright=upright,
+            ),
         )
+        self._hand_trust = np.where([h is None for h in hands], 1.0, solution.hand_trust)
+        trusted = solution.hand_trust > _TRUSTED
         kept = np.exp(-step_s * (1 - solution.roll_certainty) / self.config.roll_memory_s)
         self._roll = solution.roll * kept
         fresh = present[GROUP_OF_JOINT]
-        fresh[_FINGERS_OF[0]] &= hands[0] is not None
-        fresh[_FINGERS_OF[1]] &= hands[1] is not None
+        fresh[_FINGERS_OF[0]] &= trusted[0]
+        fresh[_FINGERS_OF[1]] &= trusted[1]
         self._good = np.where(fresh[:, None], solution.rotations, self._good)
 
     def _unseen(self, step_s: float) -> Fit:
@@ -229,13 +246,14 @@ class BodyFitter:
     ) -> Fit:
         weights = self._presence.weights
         shown = self._fade(weights[GROUP_OF_JOINT])
-        smooth = self._filter.step(shown, step_s)
+        smooth = self._filter.step(shown, step_s, haste=self._haste()[GROUP_OF_JOINT])
         root = self._root.step(
             smooth,
             points=None if points is None else points * self._proportions.scale,
             image=None if observation is None else observation.image_body,
             seen=seen,
             legs=float(weights[_SHANKS].min()),
+            upright=self._pitch.upright(),
             step_s=step_s,
         )
         sure = weights * self._presence.confidence * (0.0 if points is None else 1.0)
@@ -253,6 +271,13 @@ class BodyFitter:
         self._last = fit
         return fit
 
+    def _haste(self) -> Array:
+        """Return how quickly each of `GROUPS` follows (16,): what is less sure is held stiller."""
+        haste = _STIFFEST + (1 - _STIFFEST) * self._presence.confidence
+        haste[_FINGERS] = np.minimum(haste[_FINGERS], _STIFFEST + self._hand_trust)
+        # What is fading moves by its weight, which is smooth already.
+        return np.where(self._presence.seen, haste, 1.0)
+
     def _fade(self, weights: Array) -> Array:
         """Return the last good rotations (55, 4), drawn to rest where their weight (55,) is low."""
         if (weights == 1).all():
@@ -266,6 +291,16 @@ class BodyFitter:
 
 def _hand(hand: Landmarks | None) -> Array | None:
     return None if hand is None else points_of(hand, HAND_NAMES)
+
+
+def _palm_px(observation: Observation) -> Array:
+    """Return the length of each palm on the image (2,), pixels; without an image, large."""
+    out = np.full(2, 1e3)
+    for side, image in enumerate((observation.image_left_hand, observation.image_right_hand)):
+        if image is not None:
+            span = (image.uv[_KNUCKLE] - image.uv[0]) * image.size_px
+            out[side] = float(np.hypot(span[0], span[1]))
+    return out
 
 
 def _with_hips(points: Array, sure: float) -> Array:
@@ -285,6 +320,11 @@ def _with_hips(points: Array, sure: float) -> Array:
 
 
 _SKELETON_M = 1.70
+_KNUCKLE = HAND["middleMcp"]
+_TRUSTED = 0.25
+_STIFFEST = 0.25
+# What limbs can do, rad/s, in the order of GROUPS: a tracker's mix-up becomes a quick move.
+_SPEED = np.array([6, 8, 14, 14, 16, 16, 12, 12, 12, 12, 10, 10, 14, 14, 10, 10], np.float64)
 _TRUNK_M = 0.495
 _MAIN = [i for i, name in enumerate(GROUPS) if not name.endswith(("Fingers", "Palm", "Foot"))]
 _FINGERS_OF = [GROUPS.index(f"{side}Fingers") == GROUP_OF_JOINT for side in ("left", "right")]

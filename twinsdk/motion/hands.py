@@ -12,14 +12,31 @@ import numpy as np
 
 from twinsdk.core.arrays import Array
 from twinsdk.motion.points import HAND, REST
-from twinsdk.motion.vectors import arc_angle_vector, columns, cross, dot, rotation_of, unit
+from twinsdk.motion.vectors import (
+    arc_angle_vector,
+    columns,
+    cross,
+    dot,
+    rotation_of,
+    smoothstep,
+    unit,
+)
 
-__all__ = ["FINGERS", "palm_rotations", "relaxed_fingers", "share_twist", "solve_fingers"]
+__all__ = [
+    "FINGERS",
+    "choose_palms",
+    "palm_rotations",
+    "relaxed_fingers",
+    "share_twist",
+    "solve_fingers",
+    "twist_about_x",
+]
 
 FINGERS: tuple[str, ...] = ("Thumb", "Index", "Middle", "Ring", "Little")
 _TWIST_SHARE = 0.5
 # A forearm turns about 90 degrees each way from the T-pose's palm down; more is noise.
 _TWIST_LIMIT = 2.0
+_SMALL_HAND_TRUST = 0.5
 
 _WRIST = REST["leftHand"]
 _INDEX = REST["leftIndexProximal"] - _WRIST
@@ -92,21 +109,53 @@ def palm_rotations(wrist: Array, index: Array, little: Array, middle: Array | No
     return _mirrored_back(mirrored)
 
 
-def share_twist(forearms: Array, palms: Array) -> tuple[Array, Array]:
-    """Return the forearms (2, 3, 3) turned by their share of the palms' twist, and the twist (2,).
+def choose_palms(forearms: Array, body: Array, hands: Array, size_px: Array) -> tuple[Array, Array]:
+    """Return the palms (2, 3, 3) to be shown and how far each hand's own points are to be believed.
+
+    A hand of few pixels is often turned over by its tracker; the body tracker's palm is coarse but
+    keeps its side. So a small hand counts only where the two agree, and none beyond what a forearm
+    can twist.
+
+    Args:
+        forearms: (2, 3, 3) world rotations, untwisted.
+        body: (2, 3, 3) palms from the body's points.
+        hands: (2, 3, 3) palms from the hands' own points.
+        size_px: (2,) length of each palm on the image; 0 for a hand without points of its own.
+    """
+    large = smoothstep(size_px, 30.0, 80.0)
+    # trace = 1 + 2 cos(angle between)
+    together = ((body * hands).sum((-1, -2)) - 1) / 2
+    agree = smoothstep(together, 0.0, 0.64) * (size_px > 0)
+    possible = 1 - smoothstep(np.abs(twist_about_x(forearms, hands)), 1.85, 2.45)
+    trust = (large + (1 - large) * _SMALL_HAND_TRUST * agree) * possible
+    share = trust[:, None, None]
+    mixed = body + share * (hands - body)
+    x = unit(mixed[:, :, 0])
+    y = mixed[:, :, 1]
+    y = unit(y - dot(x, y)[:, None] * x)
+    return columns(x, y, cross(x, y)), trust
+
+
+def twist_about_x(forearms: Array, palms: Array) -> Array:
+    """Return how far each palm (2, 3, 3) is turned about its forearm, (2,) radians in (-pi, pi]."""
+    relative = np.swapaxes(forearms, -1, -2) @ palms
+    # The twist is that of the quaternion's x and w alone.
+    trace = relative[:, 0, 0] + relative[:, 1, 1] + relative[:, 2, 2]
+    twist: Array = 2 * np.arctan2(relative[:, 2, 1] - relative[:, 1, 2], 1 + trace)
+    return twist
+
+
+def share_twist(forearms: Array, palms: Array) -> Array:
+    """Return the forearms (2, 3, 3) turned by their share of the palms' twist.
 
     Args:
         forearms: (2, 3, 3) world rotations, untwisted.
         palms: (2, 3, 3) world rotations of the hands.
     """
-    relative = np.swapaxes(forearms, -1, -2) @ palms
-    # The twist part about X of a rotation matrix, from its quaternion's x and w.
-    trace = relative[:, 0, 0] + relative[:, 1, 1] + relative[:, 2, 2]
-    twist = 2 * np.arctan2(relative[:, 2, 1] - relative[:, 1, 2], 1 + trace)
-    twist = np.clip(twist, -_TWIST_LIMIT, _TWIST_LIMIT)
+    twist = np.clip(twist_about_x(forearms, palms), -_TWIST_LIMIT, _TWIST_LIMIT)
     vector = np.zeros((2, 3))
     vector[:, 0] = _TWIST_SHARE * twist
-    return forearms @ rotation_of(vector), twist
+    return forearms @ rotation_of(vector)
 
 
 def solve_fingers(points: Array, palms: Array) -> Array:
@@ -140,13 +189,6 @@ def relaxed_fingers() -> Array:
         vectors[:, :, i, 2] = -np.array(_RELAXED[finger])
     vectors[1, ..., 1:] *= -1
     return vectors
-
-
-def swing_degrees(forearms: Array, palms: Array) -> Array:
-    """Return how far each hand (2,) is bent at the wrist, degrees."""
-    cosine = np.clip(dot(forearms[:, :, 0], palms[:, :, 0]), -1, 1)
-    bent: Array = np.degrees(np.arccos(cosine))
-    return bent
 
 
 def _mirrored_back(frames: Array) -> Array:

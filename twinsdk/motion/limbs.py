@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from twinsdk.core.arrays import Array
-from twinsdk.motion.vectors import columns, cross, dot, smoothstep, unit
+from twinsdk.motion.points import SOLE_DROP
+from twinsdk.motion.vectors import columns, cross, dot, rotation_of, smoothstep, unit
 
 __all__ = ["LIMBS", "Limbs", "solve_feet", "solve_limbs"]
 
@@ -26,6 +27,10 @@ _REST = np.array([[1.0, 0, 0], [-1.0, 0, 0], [0, -1.0, 0], [0, -1.0, 0]])
 _HINGE = np.array([[0, -1.0, 0], [0, 1.0, 0], [1.0, 0, 0], [1.0, 0, 0]])
 _FROM_REST = np.swapaxes(columns(_REST, _HINGE, cross(_REST, _HINGE)), -1, -2)
 _LEGS = slice(2, 4)
+_DROP, _LEVEL = float(np.sin(SOLE_DROP)), float(np.cos(SOLE_DROP))
+_TOES_AT_REST = np.array([0.0, -_DROP, _LEVEL])
+_MOST_TURN = 0.75  # sine of the most a foot turns in or out
+_ANKLE_PITCH = (-0.8, 1.1)  # radians, toes up and toes down
 # Sine of the flexion below which the bend plane says nothing and above which it says all.
 _BEND_LOW, _BEND_HIGH = 0.17, 0.5
 # Cosine of the roll from neutral: beyond about 165 degrees a joint seems to bend backwards, which
@@ -105,14 +110,19 @@ def solve_limbs(
 
 
 def solve_feet(shanks: Array, toes_ahead: Array) -> Array:
-    """Return the world rotations (2, 3, 3) of feet whose soles point along `toes_ahead` (2, 3).
+    """Return the world rotations (2, 3, 3) of feet whose points lie along `toes_ahead` (2, 3).
 
-    The points of a foot lie too close together to show its roll: it has none against the shank.
+    The points of a foot lie too close together to show its roll: a foot pitches about the shank's
+    X and turns about its own Y, both within what an ankle can do.
     """
-    ahead = unit(toes_ahead, shanks[:, :, 2])
-    side = shanks[:, :, 0]
-    across = unit(side - dot(side, ahead)[:, None] * ahead, side)
-    return columns(across, cross(ahead, across), ahead)
+    ahead = unit((toes_ahead[:, None, :] @ shanks)[:, 0], _TOES_AT_REST)
+    turn = np.arcsin(np.clip(ahead[:, 0] / _LEVEL, -_MOST_TURN, _MOST_TURN))
+    pitch = np.arctan2(ahead[:, 2], ahead[:, 1]) - np.arctan2(_LEVEL * np.cos(turn), -_DROP)
+    pitch = np.clip(_wrap(pitch), *_ANKLE_PITCH)
+    vectors = np.zeros((2, 2, 3))
+    vectors[0, :, 0], vectors[1, :, 1] = pitch, turn
+    pitched, turned = rotation_of(vectors)
+    return shanks @ pitched @ turned
 
 
 def _roll_from_feet(

@@ -22,6 +22,7 @@ __all__ = [
     "JOINT",
     "PARENTS",
     "REST",
+    "SOLE_DROP",
     "joints",
 ]
 
@@ -38,6 +39,10 @@ REST: dict[str, Array] = {name: _REST_POSITIONS[j] for name, j in JOINT.items()}
 def joints(*names: str) -> Array:
     """Return the indices of the named canonical joints."""
     return np.array([JOINT[name] for name in names])
+
+
+SOLE_DROP = float(np.radians(12.0))
+"""How far the line from heel to toe points falls on a flat foot: the heel's point lies higher."""
 
 
 # The eleven face points of the body tracker, relative to the head joint. Ears are at the ear

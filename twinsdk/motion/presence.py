@@ -23,15 +23,15 @@ _KNEES, _ANKLES, _HEELS, _TOES = (_pair(p) for p in ("Knee", "Ankle", "Heel", "F
 _FACE = [BODY[n] for n in ("nose", "leftEye", "rightEye", "leftEar", "rightEar")]
 
 
-def group_confidence(points: Array, hands: tuple[bool, bool], face: bool) -> Array:
+def group_confidence(points: Array, hands: Array, face: bool) -> Array:
     """Return how surely each of `GROUPS` is seen (16,), each no surer than what carries it.
 
     Args:
         points: (33,) visibility of the body points, 0 outside the image.
-        hands: Whether the left and right hands' own points were found.
+        hands: (2,) whether each hand's own points were found and believed.
         face: Whether the face's own points were found.
     """
-    found = np.array(hands, float)
+    found = hands.astype(np.float64)
     torso = points[_SHOULDERS].mean()
     head = max(float(points[_FACE].mean()), float(face)) if torso > 0 else 0.0
     arm = np.minimum(points[_SHOULDERS], points[_ELBOWS])

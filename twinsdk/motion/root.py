@@ -1,6 +1,6 @@
 """Where the person stands: depth from size, place from the image, height from the feet.
 
-The camera is taken to look level, with a stated field of view. Depth is the least certain number of
+The camera's field of view is stated, its pitch given. Depth is the least certain number of
 all and filtered hardest. The lowest sole is on the ground, unless the image shows it well above
 where soles have been: a jump.
 """
@@ -125,6 +125,7 @@ class RootFollower:
         self._soles = np.zeros(0)
         self._since_s = np.inf
         self._lift = 0.0
+        self._pitch = 0.0
 
     def step(
         self,
@@ -134,16 +135,19 @@ class RootFollower:
         image: ImageLandmarks | None,
         seen: Array,
         legs: float,
+        upright: Array,
         step_s: float,
     ) -> Array:
         """Return the root translation (3,), metres.
 
         Args:
             rotations: (55, 4) local rotations as they are shown.
-            points: (33, 3) metres of the 1.70 m skeleton about the hips; None: nobody was seen.
+            points: (33, 3) metres of the 1.70 m skeleton about the hips, the camera's axes; None:
+                nobody was seen.
             image: The body's points on the image, or None.
             seen: (33,) in [0, 1].
             legs: How far the legs are seen, [0, 1].
+            upright: (3, 3) turns the camera's axes to the world's.
             step_s: Seconds since the last frame.
         """
         sole = lowest_sole(rotations)
@@ -155,15 +159,23 @@ class RootFollower:
                 depth = self._depth.step(placed[0], step_s)
                 hips = placed[1] * depth + placed[2]
                 smooth = self._across.step(hips, step_s)
-                at = np.array([smooth[0], -depth[0]])
+                at = upright @ (smooth[0], smooth[1], -depth[0])
                 if self._origin is None:
                     self._origin = at
-                self._place = at - self._origin
-                lift = legs * self._above_floor(smooth[1] + sole, step_s)
+                self._place = (at - self._origin)[::2]
+                self._settle_floor(upright)
+                lift = legs * self._above_floor(at[1] + sole, step_s)
         # Into the air at once, down without a drop when the legs go out of sight.
         self._lift = max(lift, self._lift - 3.0 * step_s)
         height = max(self._lift - sole, 0.1)
         return np.array([self._place[0], height, self._place[1]]) * self._scale
+
+    def _settle_floor(self, upright: Array) -> None:
+        """Forget the floor's height while the camera's pitch is still being learnt."""
+        pitch = float(upright[2, 1])
+        if abs(pitch - self._pitch) > 0.01:
+            self._pitch = pitch
+            self._soles = np.zeros(0)
 
     def _above_floor(self, sole: float, step_s: float) -> float:
         """Return how far soles at height `sole`, against the camera, are in the air, metres."""

@@ -107,12 +107,13 @@ class RotationFilter:
         self._smooth: Array | None = None
         self._velocity: Array | None = None
 
-    def step(self, rotations: Array, step_s: float) -> Array:
+    def step(self, rotations: Array, step_s: float, *, haste: Array | float = 1.0) -> Array:
         """Return the smoothed rotations (J, 4), `step_s` seconds after the last.
 
         Args:
             rotations: (J, 4) xyzw, unit.
             step_s: Seconds; 0 or less returns the last value.
+            haste: (J,) factor on the cutoffs, below 1 for joints that are less surely seen.
         """
         given = np.asarray(rotations, np.float64)
         if self._smooth is None or self._given is None or self._velocity is None:
@@ -127,7 +128,7 @@ class RotationFilter:
         )
         speed = np.sqrt((self._velocity**2).sum(-1))
         cutoff = self._config.min_cutoff_hz + self._config.speed_gain * speed
-        amount = blend_amount(cutoff, step_s)
+        amount = blend_amount(cutoff * haste, step_s)
 
         cosine = (self._smooth * given).sum(-1)
         target = np.where(cosine[:, None] < 0, -given, given)

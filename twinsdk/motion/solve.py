@@ -10,14 +10,20 @@ from twinsdk.core import quat
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES, ImageLandmarks, Landmarks
 from twinsdk.errors import LandmarkError
-from twinsdk.motion.hands import FINGERS, palm_rotations, share_twist, solve_fingers
+from twinsdk.motion.hands import (
+    FINGERS,
+    choose_palms,
+    palm_rotations,
+    share_twist,
+    solve_fingers,
+)
 from twinsdk.motion.head import NECK_SHARE, face_rotation, gaze_vectors, head_rotation
 from twinsdk.motion.limbs import LIMBS, solve_feet, solve_limbs
 from twinsdk.motion.points import BODY, HAND, HEAD_POINTS, JOINT, PARENTS, joints
 from twinsdk.motion.torso import solve_torso
 from twinsdk.motion.vectors import unit
 
-__all__ = ["Solution", "fit_landmarks", "solve"]
+__all__ = ["Hints", "Solution", "fit_landmarks", "points_of", "solve"]
 
 _SHOULDERS = np.array([BODY["leftShoulder"], BODY["rightShoulder"]])
 _HIPS = np.array([BODY["leftHip"], BODY["rightHip"]])
@@ -43,6 +49,7 @@ _FEET = joints("leftFoot", "rightFoot")
 _TOE_JOINTS = joints("leftToes", "rightToes")
 _HANDS = joints("leftHand", "rightHand")
 _EYES = joints("leftEye", "rightEye")
+_PALM = ("wrist", "indexMcp", "littleMcp", "middleMcp")
 _FINGER_JOINTS = np.array(
     [
         [
@@ -68,11 +75,13 @@ class Solution:
         rotations: (55, 4) xyzw, parent_from_joint; float64.
         roll: (4,) radians, the roll of each limb of `LIMBS` from neutral.
         roll_certainty: (4,) in [0, 1]: seen rather than remembered.
+        hand_trust: (2,) in [0, 1]: how far each hand's own points were believed.
     """
 
     rotations: Array
     roll: Array
     roll_certainty: Array
+    hand_trust: Array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,11 +92,15 @@ class Hints:
         roll: (4,) remembered roll of each limb, taken where it cannot be seen.
         feet: (2,) how far to believe the feet, [0, 1].
         palms: (2,) whether each hand's palm may turn the forearm.
+        hand_px: (2,) length of each palm on the image; a large one is believed more.
+        upright: (3, 3) turns the camera's axes to the world's; the points are turned already.
     """
 
     roll: Array = field(default_factory=lambda: np.zeros(len(LIMBS)))
     feet: Array = field(default_factory=lambda: np.ones(2))
     palms: Array = field(default_factory=lambda: np.ones(2, bool))
+    hand_px: Array = field(default_factory=lambda: np.full(2, 1e3))
+    upright: Array = field(default_factory=lambda: np.eye(3))
 
 
 def fit_landmarks(
@@ -169,9 +182,9 @@ def solve(
     world[_FEET] = solve_feet(limbs.lower[2:], toes_ahead)
     world[_TOE_JOINTS] = world[_FEET]
 
-    forearms, palms = _hands(points, hands, limbs.lower[:2], hints.palms)
+    forearms, palms, own, trust = _hands(points, hands, limbs.lower[:2], hints)
     world[_LOWER[:2]], world[_HANDS] = forearms, palms
-    head = _head(points, visibility, image_face)
+    head = _head(points, visibility, image_face, hints.upright)
     world[JOINT["head"]] = torso.upper_chest if head is None else head
     world[JOINT["neck"]] = torso.upper_chest  # its share is taken below, in quaternions
     world[_EYES] = world[JOINT["head"]]
@@ -187,31 +200,43 @@ def solve(
     _share_neck(rotations)
     if expressions is not None:
         rotations[_EYES] = quat.from_rotation_vector(gaze_vectors(np.asarray(expressions)))
-    _fingers(rotations, hands, palms)
-    return Solution(rotations=rotations, roll=limbs.roll, roll_certainty=limbs.certainty)
+    _fingers(rotations, hands, own)
+    return Solution(
+        rotations=rotations, roll=limbs.roll, roll_certainty=limbs.certainty, hand_trust=trust
+    )
 
 
 def _hands(
-    points: Array, hands: tuple[Array | None, Array | None], forearms: Array, seen: Array
-) -> tuple[Array, Array]:
-    """Return twisted forearms and palms (2, 3, 3) each; an unseen palm follows its forearm."""
-    palms = palm_rotations(points[_WRISTS], points[_INDEXES], points[_PINKIES], None)
-    for side, hand in enumerate(hands):
-        if hand is not None:
-            both = np.stack([hand, hand])
-            wrist, index, little, middle = (
-                both[:, HAND[name]] for name in ("wrist", "indexMcp", "littleMcp", "middleMcp")
-            )
-            palms[side] = palm_rotations(wrist, index, little, middle)[side]
-    twisted, _ = share_twist(forearms, palms)
-    keep = np.asarray(seen, bool)[:, None, None]
-    return np.where(keep, twisted, forearms), np.where(keep, palms, forearms)
+    points: Array, hands: tuple[Array | None, Array | None], forearms: Array, hints: Hints
+) -> tuple[Array, Array, Array, Array]:
+    """Return twisted forearms and palms (2, 3, 3), the hands' own palms, and their trust (2,).
+
+    A palm that is not seen follows its forearm.
+    """
+    body = palm_rotations(points[_WRISTS], points[_INDEXES], points[_PINKIES], None)
+    given = [hand for hand in hands if hand is not None]
+    own, palms, trust = body, body, np.zeros(2)
+    if given:
+        pair = np.stack([given[0] if hand is None else hand for hand in hands])
+        own = palm_rotations(*(pair[:, HAND[name]] for name in _PALM))
+        found = np.array([hand is not None for hand in hands])
+        palms, trust = choose_palms(forearms, body, own, np.where(found, hints.hand_px, 0.0))
+        own = np.where(found[:, None, None], own, body)
+    keep = np.asarray(hints.palms, bool)[:, None, None]
+    return (
+        np.where(keep, share_twist(forearms, palms), forearms),
+        np.where(keep, palms, forearms),
+        own,
+        trust,
+    )
 
 
-def _head(points: Array, visibility: Array, face: ImageLandmarks | None) -> Array | None:
+def _head(
+    points: Array, visibility: Array, face: ImageLandmarks | None, upright: Array
+) -> Array | None:
     found = None if face is None else face_rotation(face)
     if found is not None:
-        return found
+        return upright @ found
     return head_rotation(points[HEAD_POINTS], np.maximum(visibility[HEAD_POINTS], 0.05))
 
 
