@@ -109,13 +109,20 @@ def make_variable(path: Path) -> tuple[list[int], float]:
     table = b"".join(struct.pack(">II", *run) for run in runs)
     new = struct.pack(">I4sII", 16 + len(table), b"stts", 0, len(runs)) + table
     data[at : at + 24] = new
-    for box in (b"stbl", b"minf", b"mdia", b"trak", b"moov"):
-        start = data.index(box) - 4
-        (old,) = struct.unpack(">I", data[start : start + 4])
-        data[start : start + 4] = struct.pack(">I", old + len(new) - 24)
+    grow(data, OUTWARD, len(new) - 24)
     assert data.index(b"mdat") < data.index(b"moov")  # so no chunk offset moves
     path.write_bytes(data)
     return [d for n, d in runs for _ in range(n)], 1 / scale
+
+
+OUTWARD = (b"stbl", b"minf", b"mdia", b"trak", b"moov")
+
+
+def grow(data: bytearray, boxes: tuple[bytes, ...], by: int) -> None:
+    for box in boxes:
+        start = data.rindex(box) - 4
+        (old,) = struct.unpack(">I", data[start : start + 4])
+        data[start : start + 4] = struct.pack(">I", old + by)
 
 
 def test_rotation_metadata_turns_the_picture(clip: Path, tmp_path: Path) -> None:
@@ -137,6 +144,34 @@ def test_rotation_metadata_turns_the_picture(clip: Path, tmp_path: Path) -> None
     # Upper left, turned clockwise, is upper right.
     assert rows.max() < 34
     assert columns.min() > 20
+
+
+def test_pixels_that_are_not_square_are_shown_as_they_are_meant(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "anamorphic.mp4", code="vp09")
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"vp09") - 4  # the sample entry; the first is the brand of the file
+    end += struct.unpack(">I", data[end : end + 4])[0]
+    data[end:end] = pasp = struct.pack(">I4sII", 16, b"pasp", 3, 2)
+    grow(data, (b"vp09", b"stsd", *OUTWARD), len(pasp))
+    path.write_bytes(data)
+    with open_source(path) as source:
+        assert source.size_px == (96, 48)
+        assert next(source).size_px == (96, 48)
+
+
+def test_a_stream_without_times_is_given_even_ones(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4").read_bytes()
+    # The frames of MPEG-4 part 2 alone, with the header that mp4 keeps apart, are an m4v stream.
+    tag = clip.index(b"\x05\x80\x80\x80", clip.index(b"esds"))  # DecoderSpecificInfo
+    header = clip[tag + 5 : tag + 5 + clip[tag + 4]]
+    path = tmp_path / "bare.m4v"
+    path.write_bytes(header + clip[clip.index(b"mdat") + 4 : clip.index(b"moov") - 4])
+    with open_source(path) as source:
+        images = list(source)
+        step_ns = 1e9 / source.fps
+    assert len(images) == COUNT
+    steps = np.diff([image.timestamp_ns for image in images])
+    np.testing.assert_allclose(steps, step_ns, atol=1)
 
 
 def test_frames_are_scaled_down_to_fit_and_never_enlarged(clip: Path) -> None:

@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import cv2
 
@@ -24,7 +25,7 @@ View = Callable[[int, U8], U8]
 """(index, frame) -> the part of it to deliver; see `sample`."""
 
 _FALLBACK_FPS = 30.0
-_LEAST_STEP_NS = 1_000_000  # trackers count in milliseconds and refuse a time that stands still
+_MOST_STRETCH = 4.0
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class VideoSource(BaseSource):
         self._box, self._wanted_fps, self._view = (width, height), fps, view
         self._lock = threading.Lock()
         self._grabbed = 0
-        self._last_ns = -_LEAST_STEP_NS
+        self._last_ns = -1
         self._last_tick = -1
         boxes = inspect_mp4(self._path)
         self.truncated = boxes is not None and boxes.missing_bytes > 0
@@ -97,6 +98,7 @@ class VideoSource(BaseSource):
         stated = self._capture.get(cv2.CAP_PROP_FPS)
         self._file_fps = stated if 1 <= stated <= 1000 else _FALLBACK_FPS
         self.fps = min(self._file_fps, self._wanted_fps or math.inf)
+        self._stretch = self._pixel_aspect()
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         if 0 < count < 1e9:
             self.frame_count = max(1, round(count * self.fps / self._file_fps))
@@ -130,17 +132,38 @@ class VideoSource(BaseSource):
                     return None
                 if self._view is not None:
                     frame = self._view(index, frame)
-                pixels = fit_inside(rgb_from_bgr(frame), *self._box)
+                frame = self._square_pixels(rgb_from_bgr(frame))
+                pixels = fit_inside(frame, *self._box)
                 return Image(pixels=pixels, timestamp_ns=timestamp_ns, index=index)
         return None
+
+    def _pixel_aspect(self) -> float:
+        """Return width over height of one pixel as it is meant to be shown."""
+        wide, high = (
+            self._capture.get(which) for which in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN)
+        )
+        if not (wide > 0 and high > 0) or not 1 / _MOST_STRETCH <= wide / high <= _MOST_STRETCH:
+            return 1.0
+        sideways = round(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 180 == 90
+        return float(high / wide if sideways else wide / high)
+
+    def _square_pixels(self, frame: U8) -> U8:
+        """Return the frame as it is shown: in camcorder formats a person is stored too thin."""
+        if self._stretch == 1.0:
+            return frame
+        size = (max(1, round(frame.shape[1] * self._stretch)), frame.shape[0])
+        return cast("U8", cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
 
     def _timestamp_ns(self, index: int) -> int:
         milliseconds = self._capture.get(cv2.CAP_PROP_POS_MSEC)
         if not math.isfinite(milliseconds) or milliseconds < 0:
             milliseconds = 1000 * index / self._file_fps
-        # Broken files repeat a time or step back; time must move on for every tracker.
-        self._last_ns = max(round(milliseconds * 1e6), self._last_ns + _LEAST_STEP_NS)
-        return self._last_ns
+        timestamp_ns = round(milliseconds * 1e6)
+        if timestamp_ns <= self._last_ns:
+            # A bare stream without times, or a broken file whose time stands still or steps back.
+            timestamp_ns = self._last_ns + round(1e9 / self._file_fps)
+        self._last_ns = timestamp_ns
+        return timestamp_ns
 
     def _due(self, timestamp_ns: int) -> bool:
         if self._wanted_fps is None:
