@@ -159,19 +159,49 @@ def test_pixels_that_are_not_square_are_shown_as_they_are_meant(tmp_path: Path) 
         assert next(source).size_px == (96, 48)
 
 
-def test_a_stream_without_times_is_given_even_ones(tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / "clip.mp4").read_bytes()
-    # The frames of MPEG-4 part 2 alone, with the header that mp4 keeps apart, are an m4v stream.
-    tag = clip.index(b"\x05\x80\x80\x80", clip.index(b"esds"))  # DecoderSpecificInfo
-    header = clip[tag + 5 : tag + 5 + clip[tag + 4]]
-    path = tmp_path / "bare.m4v"
-    path.write_bytes(header + clip[clip.index(b"mdat") + 4 : clip.index(b"moov") - 4])
-    with open_source(path) as source:
-        images = list(source)
-        step_ns = 1e9 / source.fps
-    assert len(images) == COUNT
-    steps = np.diff([image.timestamp_ns for image in images])
-    np.testing.assert_allclose(steps, step_ns, atol=1)
+class Clockless:
+    """A capture of a bare stream or a broken file: its times are those of the test."""
+
+    times_ms: tuple[float, ...] = ()
+
+    def __init__(self, *arguments: object) -> None:
+        self._inner = REAL_CAPTURE(*arguments)
+        self._at = -1
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    def grab(self) -> bool:
+        self._at += 1
+        return self._inner.grab()
+
+    def get(self, prop: int) -> float:
+        return self.times_ms[self._at] if prop == cv2.CAP_PROP_POS_MSEC else self._inner.get(prop)
+
+
+REAL_CAPTURE = cv2.VideoCapture
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "expected_ms"),
+    [
+        ([0.0] * COUNT, np.arange(COUNT) * 40.0),  # no times at all: the stated rate
+        ([float("nan")] * COUNT, np.arange(COUNT) * 40.0),
+        ([-1.0] * COUNT, np.arange(COUNT) * 40.0),
+        (  # one frame repeats its time, and time starts anew in the middle
+            [0, 40, 40, 120, 160, 200, 0, 40, 80, 400, 440, 480],
+            [0, 40, 80, 120, 160, 200, 240, 280, 320, 400, 440, 480],
+        ),
+    ],
+)
+def test_time_moves_on_whatever_the_file_says(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, times_ms: list[float], expected_ms: list[float]
+) -> None:
+    monkeypatch.setattr(Clockless, "times_ms", tuple(times_ms))
+    monkeypatch.setattr(cv2, "VideoCapture", Clockless)
+    with open_source(clip) as source:
+        times = [image.timestamp_ns * 1e-6 for image in source]
+    np.testing.assert_allclose(times, expected_ms, atol=1e-3)
 
 
 def test_frames_are_scaled_down_to_fit_and_never_enlarged(clip: Path) -> None:
