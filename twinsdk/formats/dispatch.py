@@ -28,18 +28,29 @@ __all__ = [
 CLIP_READERS: dict[str, str] = {
     ".bvh": "bvh:read_clip",
     ".bvh.gz": "bvh:read_clip",
+    ".glb": "animation:read_clip",
+    ".gltf": "animation:read_clip",
     ".npz": "npz:read_clip",
+    ".vrm": "animation:read_clip",
+    ".vrma": "vrma:read_clip",
 }
 CLIP_WRITERS: dict[str, str] = {
     ".bvh": "bvh:write_clip",
     ".bvh.gz": "bvh:write_clip",
+    ".glb": "animation:write_clip",
     ".npz": "npz:write_clip",
+    ".vrma": "vrma:write_clip",
 }
 AVATAR_READERS: dict[str, str] = {
+    ".glb": "gltf_read:read_avatar",
+    ".gltf": "gltf_read:read_avatar",
     ".npz": "npz:read_avatar",
+    ".vrm": "gltf_read:read_avatar",
 }
 AVATAR_WRITERS: dict[str, str] = {
+    ".glb": "gltf_write:write_avatar",
     ".npz": "npz:write_avatar",
+    ".vrm": "gltf_write:write_avatar",
 }
 # These two can name a person's joints inside the file.
 _TAKES_HUMANOID = (".glb", ".vrma")

@@ -1,0 +1,287 @@
+"""The node tree of a glTF file, and the joints in it as one Skeleton of rigid transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from twinsdk.core import quat
+from twinsdk.core.arrays import F32, F64, Array
+from twinsdk.core.skeleton import MAX_JOINTS, Skeleton
+from twinsdk.errors import FormatError
+from twinsdk.formats.glb import Document, whole
+
+__all__ = ["JointSpace", "NodeTree", "joint_space"]
+
+_SCALE_TOLERANCE = 1e-3
+_SYNTHETIC = -1  # the node index of a root joint that the file does not have
+
+
+class NodeTree:
+    """All nodes of a document: who is above whom and where.
+
+    Attributes:
+        names: Unique; unnamed nodes are numbered.
+        parents: Node index above, -1 for none.
+        order: Every node, parents first.
+        translations, rotations, scales: (N, 3), (N, 4), (N, 3) local.
+        world: (N, 4, 4) world_from_node.
+    """
+
+    def __init__(self, document: Document) -> None:
+        nodes = document.items("nodes")
+        self.names = _unique_names(nodes)
+        self.parents, self.order = _order(nodes)
+        count = len(nodes)
+        self.translations = np.zeros((count, 3))
+        self.rotations = np.tile([0.0, 0.0, 0.0, 1.0], (count, 1))
+        self.scales = np.ones((count, 3))
+        local = np.tile(np.eye(4), (count, 1, 1))
+        for i, node in enumerate(nodes):
+            local[i] = self._local(node, i)
+        self.world: F64 = local
+        for i in self.order:
+            if self.parents[i] >= 0:
+                self.world[i] = self.world[self.parents[i]] @ local[i]
+
+    def above(self, node: int) -> list[int]:
+        """Return `node` and everything above it, nearest first."""
+        path = [node]
+        while self.parents[path[-1]] >= 0:
+            path.append(self.parents[path[-1]])
+        return path
+
+    def _local(self, node: dict[str, Any], i: int) -> F64:
+        where = f"node {i} ({self.names[i]})"
+        if "matrix" in node:
+            matrix = vector(node["matrix"], 16, f"{where}: matrix").reshape(4, 4).T
+            self._take_apart(matrix, i, where)
+            return matrix
+        self.translations[i] = vector(node.get("translation", (0, 0, 0)), 3, where)
+        turn = vector(node.get("rotation", (0, 0, 0, 1)), 4, where)
+        length = float(np.linalg.norm(turn))
+        if not 0.9 < length < 1.1:
+            raise FormatError(f"{where}: expected a unit quaternion, got length {length:.4f}")
+        self.rotations[i] = turn / length
+        self.scales[i] = vector(node.get("scale", (1, 1, 1)), 3, where)
+        matrix = np.eye(4)
+        matrix[:3, :3] = quat.to_matrix(self.rotations[i]) * self.scales[i]
+        matrix[:3, 3] = self.translations[i]
+        return matrix
+
+    def _take_apart(self, matrix: F64, i: int, where: str) -> None:
+        self.translations[i] = matrix[:3, 3]
+        scale = np.linalg.norm(matrix[:3, :3], axis=0)
+        if scale.min() < 1e-12:
+            raise FormatError(f"{where}: expected an invertible matrix, got a flat one")
+        if np.linalg.det(matrix[:3, :3]) < 0:
+            scale = -scale
+        self.scales[i] = scale
+        self.rotations[i] = quat.from_matrix(matrix[:3, :3] / scale)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JointSpace:
+    """The joints of a file as a Skeleton, and the way from its nodes to it.
+
+    Node scales are uniform and baked into translations; what is above the root is baked into the
+    root; a model that faces -Z is turned about +Y in every joint's own frame, so that rest
+    rotations that were the identity stay so.
+
+    Attributes:
+        skeleton: Rigid, metres.
+        nodes: Node index of each joint; -1 for a root the file does not have.
+        scales: (J,) accumulated scale of each joint's node.
+        turned: Whether the model was turned from -Z to +Z.
+    """
+
+    skeleton: Skeleton
+    nodes: tuple[int, ...]
+    scales: F64
+    turned: bool
+    above: F64
+
+    def joint_of(self) -> dict[int, int]:
+        """Return node index -> joint index."""
+        return {node: j for j, node in enumerate(self.nodes) if node != _SYNTHETIC}
+
+    def local_rotations(self, joint: int, rotations: Array) -> F32:
+        """Return the skeleton's local rotations (T, 4) for a node's rotations (T, 4)."""
+        turn = np.asarray(rotations, np.float64)
+        if joint == 0:
+            turn = quat.multiply(quat.from_matrix(_rotation_of(self.above)), turn)
+        if self.turned:
+            turn = turn * np.array([-1, 1, -1, 1])
+        return quat.positive(turn).astype(np.float32)
+
+    def local_translations(self, joint: int, translations: Array) -> F32:
+        """Return the skeleton's local translations (T, 3), metres, for a node's (T, 3)."""
+        place = np.asarray(translations, np.float64)
+        if joint == 0:
+            place = place @ self.above[:3, :3].T + self.above[:3, 3]
+        else:
+            place = place * self.scales[self.skeleton.parents[joint]]
+        if self.turned:
+            place = place * np.array([-1, 1, -1])
+        return place.astype(np.float32)
+
+
+def joint_space(tree: NodeTree, wanted: Iterable[int], *, turned: bool = False) -> JointSpace:
+    """Return the skeleton of `wanted` nodes and of all between them and their common root.
+
+    Args:
+        tree: The nodes.
+        wanted: Joints of skins, humanoid bones, animated nodes; may be empty.
+        turned: Whether the model faces -Z and is to face +Z.
+
+    Raises:
+        FormatError: A joint's scale is not uniform and positive, or there are too many joints.
+    """
+    nodes = _closed(tree, list(dict.fromkeys(wanted)))
+    if len(nodes) > MAX_JOINTS:
+        raise FormatError(f"joints: expected at most {MAX_JOINTS}, got {len(nodes)}")
+    index = {node: j for j, node in enumerate(nodes)}
+    root = nodes[0]
+    has_parent = root != _SYNTHETIC and tree.parents[root] >= 0
+    above = tree.world[tree.parents[root]] if has_parent else np.eye(4)
+    outer = _uniform(np.linalg.norm(above[:3, :3], axis=0), f"above joint {tree.names[root]!r}")
+    if np.linalg.det(above[:3, :3]) <= 0:
+        raise FormatError(f"above joint {tree.names[root]!r}: expected no mirroring scale")
+    scales, parents = np.ones(len(nodes)), np.full(len(nodes), -1)
+    for j, node in enumerate(nodes):
+        if node == _SYNTHETIC:
+            continue
+        own = _uniform(tree.scales[node], f"joint {tree.names[node]!r}")
+        if j:
+            parents[j] = index.get(tree.parents[node], 0)
+        scales[j] = own * (scales[parents[j]] if j else outer)
+    names = [("root" if node == _SYNTHETIC else tree.names[node]) for node in nodes]
+    if root == _SYNTHETIC:
+        while names[0] in names[1:]:
+            names[0] += "_"
+    space = JointSpace(
+        skeleton=_placeholder(names, parents),
+        nodes=tuple(nodes),
+        scales=scales,
+        turned=turned,
+        above=above,
+    )
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(nodes), 1))
+    translations = np.zeros((len(nodes), 3))
+    for j, node in enumerate(nodes):
+        if node != _SYNTHETIC:
+            rotations[j] = space.local_rotations(j, tree.rotations[node])
+            translations[j] = space.local_translations(j, tree.translations[node])
+    return JointSpace(
+        skeleton=Skeleton(
+            names=tuple(names),
+            parents=parents.astype(np.int32),
+            rest_translations=translations.astype(np.float32),
+            rest_rotations=rotations.astype(np.float32),
+        ),
+        nodes=tuple(nodes),
+        scales=scales,
+        turned=turned,
+        above=above,
+    )
+
+
+def vector(value: object, count: int, where: str) -> F64:
+    """Return a JSON array of `count` finite numbers.
+
+    Raises:
+        FormatError: It is not that.
+    """
+    if not isinstance(value, (list, tuple)) or len(value) != count:
+        raise FormatError(f"{where}: expected {count} numbers, got {str(value)[:40]}")
+    if not all(isinstance(x, (int, float)) and abs(x) < 1e12 for x in value):
+        raise FormatError(f"{where}: expected {count} finite numbers, got {str(value)[:40]}")
+    return np.array(value, np.float64)
+
+
+def _placeholder(names: list[str], parents: Array) -> Skeleton:
+    return Skeleton(
+        names=tuple(names),
+        parents=parents.astype(np.int32),
+        rest_translations=np.zeros((len(names), 3), np.float32),
+        rest_rotations=np.tile(quat.IDENTITY, (len(names), 1)),
+    )
+
+
+def _rotation_of(matrix: F64) -> F64:
+    columns: F64 = matrix[:3, :3]
+    return columns / np.linalg.norm(columns, axis=0)
+
+
+def _uniform(scale: F64, where: str) -> float:
+    mean = float(np.mean(scale))
+    if mean <= 1e-9 or np.abs(scale - mean).max() > _SCALE_TOLERANCE * abs(mean):
+        words = ", ".join(f"{s:g}" for s in scale)
+        raise FormatError(f"{where}: expected a uniform positive scale, got ({words})")
+    return mean
+
+
+def _closed(tree: NodeTree, wanted: list[int]) -> list[int]:
+    """Return the wanted nodes and all up to their nearest common ancestor, parents first."""
+    if not wanted:
+        return [_SYNTHETIC]
+    if len(wanted) > MAX_JOINTS:
+        raise FormatError(f"joints: expected at most {MAX_JOINTS}, got {len(wanted)}")
+    paths = {node: tree.above(node) for node in wanted}
+    shared = set(paths[wanted[0]])
+    for path in paths.values():
+        shared &= set(path)
+    root = next((node for node in paths[wanted[0]] if node in shared), _SYNTHETIC)
+    inside: set[int] = set()
+    for path in paths.values():
+        inside.update(path[: path.index(root) + 1] if root != _SYNTHETIC else path)
+    joints = sorted(inside)  # the file's own order where that has parents first
+    place = {node: i for i, node in enumerate(joints)}
+    if any(place.get(tree.parents[node], -1) > i for i, node in enumerate(joints)):
+        joints = [node for node in tree.order if node in inside]
+    return joints if root != _SYNTHETIC else [_SYNTHETIC, *joints]
+
+
+def _unique_names(nodes: list[dict[str, Any]]) -> list[str]:
+    names: list[str] = []
+    seen: set[str] = set()
+    for i, node in enumerate(nodes):
+        given = node.get("name")
+        name = given if isinstance(given, str) and given else f"node_{i}"
+        unique, n = name, 1
+        while unique in seen:
+            n += 1
+            unique = f"{name}_{n}"
+        seen.add(unique)
+        names.append(unique)
+    return names
+
+
+def _order(nodes: list[dict[str, Any]]) -> tuple[list[int], list[int]]:
+    parents = [-1] * len(nodes)
+    for i, node in enumerate(nodes):
+        children = node.get("children", [])
+        if not isinstance(children, list):
+            raise FormatError(f"node {i}: expected an array of children")
+        for child in children:
+            below = whole(child, len(nodes), f"node {i}: children")
+            if parents[below] != -1 or below == i:
+                raise FormatError(
+                    f"node {below}: expected one parent, got {parents[below]} and {i}"
+                )
+            parents[below] = i
+    order = [i for i, above in enumerate(parents) if above == -1]
+    depth = [0] * len(nodes)
+    for i in order:  # grows while it is walked: breadth first
+        for child in nodes[i].get("children", []):
+            depth[child] = depth[i] + 1
+            order.append(child)
+    if len(order) != len(nodes):
+        missing = min(set(range(len(nodes))).difference(order))
+        raise FormatError(f"node {missing}: expected a tree, got a cycle of nodes")
+    if max(depth, default=0) > MAX_JOINTS:
+        raise FormatError(f"nodes: expected a depth of at most {MAX_JOINTS}, got {max(depth)}")
+    return parents, order
