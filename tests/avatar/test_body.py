@@ -21,6 +21,10 @@ def part(avatar, name):
     return np.unique(avatar.mesh.triangles[avatar.mesh.triangle_materials == index])
 
 
+def bare(avatar):
+    return np.union1d(part(avatar, "face"), part(avatar, "skin"))
+
+
 def places(avatar):
     return dict(zip(avatar.skeleton.names, avatar.skeleton.rest_world()[1], strict=True))
 
@@ -72,7 +76,7 @@ def test_palms_face_down(avatar):
 
 def height_of(avatar):
     y = avatar.mesh.vertices[:, 1]
-    return y[part(avatar, "skin")].max(), y.min()
+    return y[bare(avatar)].max(), y.min()
 
 
 def test_it_is_as_tall_as_asked_and_stands_on_the_ground(avatar, other):
@@ -98,7 +102,7 @@ def test_joints_and_skin_are_symmetric(avatar):
     at = places(avatar)
     for name, place in at.items():
         np.testing.assert_allclose(at[mirrored(name)], place * [-1, 1, 1], atol=2e-4)
-    skin = avatar.mesh.vertices[part(avatar, "skin")]
+    skin = avatar.mesh.vertices[bare(avatar)]
     from scipy.spatial import KDTree
 
     distance, _ = KDTree(skin).query(skin * [-1, 1, 1])
@@ -127,7 +131,7 @@ def test_expressions_move_nothing_but_the_face(avatar):
         avatar.skeleton.names[j] for j in avatar.skin.joints[rows[moved[rows]], slots[moved[rows]]]
     }
     assert heavy <= FACE
-    for name in ("top", "bottom", "shoes", "soles"):
+    for name in ("top", "bottom", "shoes", "soles", "hair"):
         assert not moved[part(avatar, name)].any()
 
 
@@ -154,7 +158,7 @@ def test_teeth_tongue_and_lashes_go_with_jaw_and_lids(avatar):
 def test_clothes_hide_the_trunk(avatar, other):
     for figure in (avatar, other[1]):
         at = places(figure)
-        skin = figure.mesh.vertices[part(figure, "skin")]
+        skin = figure.mesh.vertices[bare(figure)]
         trunk = (np.abs(skin[:, 0]) < 0.1) & (skin[:, 1] > at["leftUpperLeg"][1] - 0.05)
         assert not (trunk & (skin[:, 1] < at["upperChest"][1])).any()
 
@@ -184,7 +188,7 @@ def test_another_seed_gives_another_face_on_the_same_body(base, avatar):
     other = generate_avatar(AvatarSpec(seed=8), progress=False)
     assert other.mesh.vertices.shape == avatar.mesh.vertices.shape
     away = np.linalg.norm(other.mesh.vertices - avatar.mesh.vertices, axis=1)
-    assert away[part(avatar, "skin")].max() > 2e-3
+    assert away[bare(avatar)].max() > 2e-3
     at = places(avatar)
     for name, place in places(other).items():
         assert name in FACE or np.linalg.norm(place - at[name]) < 0.02

@@ -124,7 +124,7 @@ def _read(path: Path, _written_ns: int) -> Base:
     masks = {n: arrays.pop(f"mask:{n}") for n in _MASKS}
     weights = np.zeros((len(arrays["template"]), len(texts["bones"])), np.float32)
     weights[arrays.pop("weight_vertices"), arrays.pop("weight_bones")] = arrays.pop("weight_values")
-    ends = {}
+    ends: dict[str, Any] = {}
     for end in ("heads", "tails"):
         ends[end] = tuple(np.split(arrays.pop(end), arrays.pop(f"{end}_starts")[1:-1]))
     return Base(

@@ -17,6 +17,8 @@ __all__ = ["bone_ends", "macro_weights", "shape_body"]
 _AGE_YEARS = (11.0, 25.0, 90.0)
 _AGES = ("child", "young", "old")
 _THIRDS = (0.0, 0.5, 1.0)
+# The base's lips stand a little open and its mouth is stern: what rest looks like here.
+_REST_FACE = {"jawOpen": -0.045, "mouthSmileLeft": 0.14, "mouthSmileRight": 0.14}
 # Face sliders that `seed` may move; each name covers its left and right forms together, so a face
 # stays symmetric. The figure is the standard deviation at face_variety 1.
 _VARIETY: dict[str, float] = {
@@ -63,6 +65,8 @@ def shape_body(base: Base, spec: AvatarSpec) -> F32:
             )
         sliders[name] = sliders.get(name, 0.0) + value
     fixed = base.template.astype(np.float64)
+    for name, value in _REST_FACE.items():
+        base.add_target(fixed, f"face/{name}", value)
     for name, value in sorted(sliders.items()):
         bounded = float(np.clip(value, -1, 1))
         base.add_target(fixed, base.locals_[name][int(bounded > 0)], abs(bounded))

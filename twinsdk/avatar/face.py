@@ -5,35 +5,43 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy import sparse
+from scipy.spatial import KDTree
 
+from twinsdk.avatar.atlas import skin_regions
 from twinsdk.avatar.base import Base
 from twinsdk.avatar.parts import Part, Sheet, sheet_of_quads, subdivide, vertex_normals
 from twinsdk.avatar.rig import TPose
 from twinsdk.core.arrays import F64, Array
 from twinsdk.core.avatar import Material
 
-__all__ = ["face_parts", "skin_part"]
+__all__ = ["face_parts", "skin_parts"]
+
+_LASH_LENGTH = 0.35  # of the base's own, which are a doll's
 
 
-def skin_part(base: Base, pose: TPose, covered: Array, material: Material) -> Part:
-    """Return the body's skin without what clothes hide.
+def skin_parts(
+    base: Base, pose: TPose, covered: Array, materials: dict[str, Material]
+) -> list[Part]:
+    """Return face, remaining skin and the mouth's inside, without what clothes hide.
 
     Args:
         base: The base.
         pose: The body in T-pose.
         covered: (V,) below zero where clothes hide the skin.
-        material: Its texture lies in the base's uv atlas.
+        materials: For "face", "skin" and "mouth".
     """
-    quads = base.group("body")
-    whole = base.quads[quads].astype(np.int64)
-    seen = (covered[whole] >= 0).any(1)
-    sheet = sheet_of_quads(
-        len(base.template), whole[seen], base.uvs[base.quad_uvs[quads][seen]].astype(np.float64)
-    )
     # Normals come from the whole body: no crease at uv seams nor where skin ends under cloth.
+    whole = base.quads[base.group("body")].astype(np.int64)
     triangles = np.concatenate([whole[:, [0, 1, 2]], whole[:, [0, 2, 3]]])
     normals = vertex_normals(pose.vertices, triangles)
-    return _part("skin", sheet, pose, material, normals=sheet.mix @ normals)
+    parts = []
+    for name, (quads, uvs) in skin_regions(base).items():
+        corners = base.quads[quads].astype(np.int64)
+        seen = (covered[corners] >= 0).any(1)
+        sheet = sheet_of_quads(len(base.template), corners[seen], uvs[seen])
+        parts.append(_part(name, sheet, pose, materials[name], normals=sheet.mix @ normals))
+    return parts
 
 
 def face_parts(base: Base, pose: TPose, materials: dict[str, Material]) -> list[Part]:
@@ -48,9 +56,11 @@ def face_parts(base: Base, pose: TPose, materials: dict[str, Material]) -> list[
     for name, groups in (
         ("teeth", ("helper-upper-teeth", "helper-lower-teeth")),
         ("tongue", ("helper-tongue",)),
-        ("lashes", tuple(f"helper-{s}-eyelashes-{n}" for s in "lr" for n in (1, 2))),
+        ("lashes", ("helper-l-eyelashes-2", "helper-r-eyelashes-2")),
     ):
         sheet = sheet_of_quads(len(base.template), base.quads[base.group(*groups)])
+        if name == "lashes":
+            sheet = _shortened(base, sheet)
         parts.append(_part(name, sheet, pose, materials[name]))
     return parts
 
@@ -72,6 +82,18 @@ def _eye(base: Base, pose: TPose, side: str, material: Material) -> Part:
     uvs = 0.5 + around * [1.0, -1.0] * angle[:, None]
     part = _part(f"{side} eye", replace(sheet, uvs=uvs), pose, material, normals=direction)
     return replace(part, vertices=vertices)
+
+
+def _shortened(base: Base, lashes: Sheet) -> Sheet:
+    """Return the lashes drawn back to the lids, which they then follow as well."""
+    skin = np.unique(base.quads[base.group("body")])
+    own = lashes.mix @ base.template
+    _, near = KDTree(base.template[skin]).query(own, k=3)
+    rows = np.repeat(np.arange(len(own)), 3)
+    lids = sparse.csr_matrix(
+        (np.full(len(rows), 1 / 3), (rows, skin[near].ravel())), shape=lashes.mix.shape
+    )
+    return replace(lashes, mix=(_LASH_LENGTH * lashes.mix + (1 - _LASH_LENGTH) * lids).tocsr())
 
 
 def _part(

@@ -9,7 +9,8 @@ import numpy as np
 from twinsdk.avatar.base import Base, load_base
 from twinsdk.avatar.body import shape_body
 from twinsdk.avatar.dress import SOLE_M, cover_field, dress_body, outfit_of
-from twinsdk.avatar.face import face_parts, skin_part
+from twinsdk.avatar.face import face_parts, skin_parts
+from twinsdk.avatar.hair import hair_parts
 from twinsdk.avatar.library import GENERATOR_VERSION
 from twinsdk.avatar.parts import Part
 from twinsdk.avatar.rig import TPose, bake_t_pose
@@ -46,10 +47,11 @@ def generate_avatar(spec: AvatarSpec | None = None, *, progress: bool = True) ->
     base = load_base(progress=progress)
     shaped = shape_body(base, spec)
     pose = bake_t_pose(base, shaped, height_m=spec.height_m, sole_m=SOLE_M)
-    materials = paint_materials(spec)
+    materials = paint_materials(base, spec)
     outfit = outfit_of(spec.style)
-    parts = [skin_part(base, pose, cover_field(pose, outfit), materials["skin"])]
+    parts = skin_parts(base, pose, cover_field(pose, outfit), materials)
     parts += face_parts(base, pose, materials)
+    parts += hair_parts(base, pose, spec.hair, materials["hair"])
     parts += dress_body(base, pose, outfit, materials)
     return Avatar(
         skeleton=pose.skeleton,

@@ -238,8 +238,8 @@ def _skeleton(joints: F64) -> Skeleton:
     return Skeleton(
         names=HUMANOID_NAMES,
         parents=parents,
-        rest_translations=offsets,
-        rest_rotations=np.tile([0.0, 0.0, 0.0, 1.0], (len(joints), 1)),
+        rest_translations=offsets.astype(np.float32),
+        rest_rotations=np.tile(np.array([0, 0, 0, 1], np.float32), (len(joints), 1)),
     )
 
 

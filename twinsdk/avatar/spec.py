@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from twinsdk.core.files import atomic_path, existing_file
 from twinsdk.errors import AvatarError
@@ -117,7 +117,7 @@ class AvatarSpec:
     credit_notation: str = "unnecessary"
     modification: str = "allowModificationRedistribution"
     consent: str | None = None
-    version: Literal[1] = SPEC_VERSION
+    version: int = SPEC_VERSION
 
     def __post_init__(self) -> None:
         if self.version != SPEC_VERSION:
