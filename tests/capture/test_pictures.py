@@ -115,6 +115,16 @@ def test_damaged_pictures_are_named(tmp_path: Path) -> None:
             next(source)
 
 
+def test_a_picture_that_vanishes_midway_is_named(tmp_path: Path) -> None:
+    for name in ("1.png", "2.png"):
+        save(tmp_path / name, 0)
+    with open_source(tmp_path) as source:
+        next(source)
+        (tmp_path / "2.png").unlink()
+        with pytest.raises(FileMissingError, match=r"cannot be read any more.*2\.png"):
+            next(source)
+
+
 def test_pictures_of_one_pixel_and_of_absurd_size_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "a.png", 0, size=(1, 1))
     with pytest.raises(FormatError, match="at least 16x16 px, got 1x1"):

@@ -128,6 +128,23 @@ def test_decoding_that_falls_behind_slows_the_clip_instead_of_piling_up_delay() 
     assert max(late_ns) <= 500_000_000 + 2 * 10 * STEP_NS
 
 
+def test_an_absurd_gap_between_two_frames_is_not_waited_for() -> None:
+    class Gap(Numbers):
+        def _next(self, timeout_s: float) -> Image | None:
+            image = super()._next(timeout_s)
+            if image is None or image.index < 2:
+                return image
+            later_ns = image.timestamp_ns + 10**19  # three centuries
+            return Image(pixels=image.pixels, timestamp_ns=later_ns, index=image.index)
+
+    with RealtimeSource(Gap(5)) as source:
+        source.patience_s = 5
+        images = list(source)
+    assert images[-1].index == 4
+    times = [image.timestamp_ns for image in images]
+    assert times == sorted(set(times))
+
+
 def test_max_frames_counts_what_is_given_out(tmp_path: Path) -> None:
     from PIL import Image as Pillow
 

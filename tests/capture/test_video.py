@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from twinsdk.capture import SourceStatus, open_source
+from twinsdk.capture import SourceStatus, open_source, video
 from twinsdk.capture.container import inspect_mp4
 from twinsdk.capture.opencv import check_size
 from twinsdk.errors import FileMissingError, FormatError, UsageError
@@ -259,6 +259,26 @@ def test_a_missing_file_is_told_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     with pytest.raises(FileMissingError, match="empty"):
         open_source(tmp_path / "empty.mp4")
+
+
+@pytest.mark.parametrize("spec", ["x" * 5000, "a\0b", "  ", "clip.mp4/inside.mp4"])
+def test_impossible_paths_are_missing_files(
+    clip: Path, spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(clip.parent)
+    with pytest.raises(FileMissingError):
+        open_source(spec)
+
+
+def test_a_file_that_may_not_be_read_is_told_in_words(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(video, "inspect_mp4", refuse)
+    with pytest.raises(FileMissingError, match=r"cannot be read \(Permission denied\): .*clip.mp4"):
+        open_source(clip)
 
 
 def test_text_with_the_name_of_a_video_is_told_apart(tmp_path: Path) -> None:

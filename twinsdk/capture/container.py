@@ -97,12 +97,17 @@ def _boxes(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int,
 
 
 def _handlers(stream: BinaryIO, start: int, end: int) -> Iterator[str]:
-    for kind, inner, stop in _boxes(stream, start, end):
-        if kind in (b"trak", b"mdia"):
-            yield from _handlers(stream, inner, min(stop, end))
-        elif kind == b"hdlr":
-            stream.seek(inner + 8)  # version, flags and a zero word come first
-            yield stream.read(4).decode("latin-1")
+    """Yield the handler of each track: moov / trak / mdia / hdlr."""
+    for trak, trak_start, trak_end in _boxes(stream, start, end):
+        if trak != b"trak":
+            continue
+        for mdia, mdia_start, mdia_end in _boxes(stream, trak_start, min(trak_end, end)):
+            if mdia != b"mdia":
+                continue
+            for hdlr, inner, _ in _boxes(stream, mdia_start, min(mdia_end, end)):
+                if hdlr == b"hdlr":
+                    stream.seek(inner + 8)  # version, flags and a zero word come first
+                    yield stream.read(4).decode("latin-1")
 
 
 def _words(tracks: tuple[str, ...]) -> list[str]:

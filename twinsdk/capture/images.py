@@ -76,10 +76,17 @@ class PictureSource(BaseSource):
 
     def _decode(self, index: int) -> Image:
         file = self._files[index]
+        try:
+            data = np.fromfile(file, np.uint8)  # cv2.imread cannot open every path on Windows
+        except OSError as error:
+            raise FileMissingError(
+                f"images: a picture that was listed cannot be read any more "
+                f"({error.strerror}): {file}"
+            ) from error
         with quiet_opencv():
-            # Through bytes, since cv2.imread cannot open every path on Windows. COLOR makes
-            # grey, 16-bit and transparent pictures 8-bit BGR and applies the EXIF rotation.
-            frame = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
+            # COLOR makes grey, 16-bit and transparent pictures 8-bit BGR and applies the EXIF
+            # rotation.
+            frame = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
         if frame is None:
             raise FormatError(f"images: expected a picture, its data is damaged: {file}")
         size = (int(frame.shape[1]), int(frame.shape[0]))

@@ -12,6 +12,7 @@ from twinsdk.core.image import Image
 __all__ = ["RealtimeSource"]
 
 _MOST_BEHIND_NS = 500_000_000
+_LONGEST_GAP_NS = 10_000_000_000  # beyond it the file's times are broken, or nobody wants to wait
 
 
 class RealtimeSource(BaseSource):
@@ -21,7 +22,7 @@ class RealtimeSource(BaseSource):
     latency can be measured against `core.clock`. The clip starts with the first `read`, not with
     the constructor: models may load in between. When the reader is slow the newest frame wins.
     When decoding itself falls half a second behind, the clip is played slower from there on
-    rather than ever later.
+    rather than ever later; a gap of more than 10 s between two frames is not waited for.
     """
 
     live = True
@@ -70,6 +71,8 @@ class RealtimeSource(BaseSource):
                     start_ns = self._clock() - image.timestamp_ns
                 due_ns = start_ns + image.timestamp_ns
                 early_ns = due_ns - self._clock()
+                if early_ns > _LONGEST_GAP_NS:
+                    start_ns, due_ns, early_ns = start_ns - early_ns, due_ns - early_ns, 0
                 if early_ns > 0 and self._closing.wait(early_ns * 1e-9):
                     return
                 if early_ns < -_MOST_BEHIND_NS:

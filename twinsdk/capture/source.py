@@ -231,7 +231,7 @@ def _open_file(
     if spec in SAMPLE_NAMES:
         return open_sample(spec, width=width, height=height, fps=fps, max_frames=max_frames)
     path = Path(spec)
-    if spec.strip() == "" or not path.exists():
+    if not spec.strip() or not _is_there(path):
         raise FileMissingError(
             f"source: expected a camera index, 'sample', 'self', or a file or folder that is "
             f"there, got no such path: {spec!r}"
@@ -239,3 +239,10 @@ def _open_file(
     if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
         return PictureSource(path, width=width, height=height, fps=fps, max_frames=max_frames)
     return VideoSource(path, width=width, height=height, fps=fps, max_frames=max_frames)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # the name is too long, or a folder on the way may not be entered
+        return False

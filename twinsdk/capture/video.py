@@ -17,7 +17,7 @@ from twinsdk.capture.source import BaseSource
 from twinsdk.core.arrays import U8
 from twinsdk.core.files import existing_file
 from twinsdk.core.image import Image
-from twinsdk.errors import FormatError
+from twinsdk.errors import FileMissingError, FormatError
 
 __all__ = ["VideoSource", "View"]
 
@@ -61,7 +61,7 @@ class VideoSource(BaseSource):
             view: Applied to every decoded frame before scaling, BGR in and out.
 
         Raises:
-            FileMissingError: No such file, or it is empty.
+            FileMissingError: No such file, it is empty, or may not be read.
             FormatError: No frame can be decoded, or its size is out of bounds.
         """
         super().__init__(name=Path(path).name, max_frames=max_frames)
@@ -71,7 +71,12 @@ class VideoSource(BaseSource):
         self._grabbed = 0
         self._last_ns = -1
         self._last_tick = -1
-        boxes = inspect_mp4(self._path)
+        try:
+            boxes = inspect_mp4(self._path)
+        except OSError as error:
+            raise FileMissingError(
+                f"video: the file cannot be read ({error.strerror}): {self._path}"
+            ) from error
         self.truncated = boxes is not None and boxes.missing_bytes > 0
         with quiet_opencv(), quiet_ffmpeg():
             # The absolute path and a named backend keep OpenCV from reading "a%02d.mp4" as a
