@@ -69,4 +69,4 @@ def test_the_installed_package_is_what_is_tested():
     assert "site-packages" in twinsdk.__file__
     from twinsdk.core import kernel
 
-    assert kernel.native is not None, "the compiled kernel is not in the installed package"
+    assert kernel.is_native(), "the compiled kernel is not in the installed package"

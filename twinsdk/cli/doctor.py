@@ -93,8 +93,8 @@ def _libraries() -> Iterator[Finding]:
 def _kernel() -> Iterator[Finding]:
     from twinsdk.core import kernel
 
-    if kernel.native is not None:
-        yield "ok", f"compiled, uses {kernel.default_isa()}", ""
+    if kernel.is_native():
+        yield "ok", f"compiled, uses {kernel.isa()}", ""
     else:
         yield (
             "note",

@@ -131,7 +131,8 @@ class ImageLandmarks:
 
     def inside(self) -> F32:
         """Return (L,) 1 where the point lies within the image, else 0."""
-        return ((self.uv >= 0) & (self.uv <= 1)).all(-1).astype(np.float32)
+        within: F32 = ((self.uv >= 0) & (self.uv <= 1)).all(-1).astype(np.float32)
+        return within
 
 
 def _visibility(value: F32, count: int) -> F32:

@@ -26,7 +26,7 @@ class FootageWriter:
 
         self._cv2 = cv2
         self._size_px = size_px
-        codec = cv2.VideoWriter_fourcc(*"MJPG")
+        codec = cv2.VideoWriter.fourcc(*"MJPG")
         self._writer = cv2.VideoWriter(str(path), codec, 30.0, size_px)
         if not self._writer.isOpened():
             raise OutputError(f"footage: cannot write there: {path}")

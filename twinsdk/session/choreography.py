@@ -74,7 +74,7 @@ def _arm(side: str, lifted: F64, wave: F64) -> dict[str, F64]:
     out = 1.0 if side == "left" else -1.0
     hanging = np.array([0.16 * out, -1.0, 0.05])
     upper = _blend(hanging, np.array([0.34 * out, -0.92, 0.30]), lifted)
-    raised = np.stack([(0.20 * out + np.sin(wave)), np.full_like(wave, 0.95), 0.35 + 0 * wave], -1)
+    raised = np.stack([(np.sin(wave) - 0.14 * out), np.full_like(wave, 0.95), 0.35 + 0 * wave], -1)
     fore = _blend(np.array([0.10 * out, -1.0, 0.28]), raised, lifted)
     # The back of the hand (rest +Y) points outwards when hanging, away from the camera when lifted.
     back = _blend(np.array([out, 0.15, 0.1]), np.array([0.0, 0.25, -1.0]), lifted)

@@ -152,7 +152,7 @@ class Film:
         name = (self._video or self._sheet or Path("film")).name
         quiet = None if progress else True  # None: a bar on a terminal only
         wanted = self._sheet_indices()
-        chosen: list[tuple[U8, str]] = []
+        chosen: list[U8] = []
         with ExitStack() as stack:
             bar = stack.enter_context(tqdm(desc=f"rendering {name}", unit=" frames", disable=quiet))
             stack.callback(self._save_sheet, chosen)
@@ -165,8 +165,7 @@ class Film:
                     )
                     writer.write(picture)
                 if moment.index in wanted:
-                    seconds = (moment.media_ns - self._moments[0].media_ns) / 1e9
-                    chosen.append((picture, f"{seconds:.1f} s"))
+                    chosen.append(picture)
                 bar.update()
 
     def _painted(self, wanted: set[int]) -> Iterator[tuple[_Moment, U8]]:
@@ -181,10 +180,9 @@ class Film:
             if self._video is not None or moment.index in wanted:
                 yield moment, self._paint(moment, pixels, *stage)
 
-    def _save_sheet(self, chosen: list[tuple[U8, str]]) -> None:
+    def _save_sheet(self, chosen: list[U8]) -> None:
         if self._sheet is not None and chosen:
-            pictures, labels = zip(*chosen, strict=True)
-            save_png(self._sheet, contact_sheet(list(pictures), columns=2, labels=list(labels)))
+            save_png(self._sheet, contact_sheet(chosen, columns=2))
 
     def _pictures(self) -> Iterator[tuple[_Moment, U8]]:
         if self._reopen is None:
@@ -210,7 +208,8 @@ class Film:
         if self._mirror:
             left, right = left[:, ::-1], right[:, ::-1]
         picture = side_by_side(np.ascontiguousarray(left), np.ascontiguousarray(right))
-        return draw_label(picture, _caption(moment))
+        seconds = (moment.media_ns - self._moments[0].media_ns) / 1e9
+        return draw_label(picture, f"{seconds:.1f} s  {_caption(moment)}")
 
     def _fps(self) -> float:
         stamps = np.array([moment.media_ns for moment in self._moments], np.float64)

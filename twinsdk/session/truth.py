@@ -6,12 +6,14 @@ clips of real people that may be passed on do not; `self.npz` beside it says wha
 
 from __future__ import annotations
 
+import hashlib
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from twinsdk.avatar import load_avatar
-from twinsdk.capture import self_sample_path
+from twinsdk.capture import self_sample_path, self_truth_path
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.files import atomic_path
@@ -31,9 +33,10 @@ def ensure_self_sample(*, progress: bool = True) -> Path:
     Raises:
         DependencyError: Open3D or anny is not installed.
     """
-    path = self_sample_path()
-    if not (path.exists() and path.with_suffix(".npz").exists()):
-        film_with_truth(close_up(), load_avatar("default"), path, progress=progress)
+    path, truth = self_sample_path(), self_truth_path()
+    clip, avatar = close_up(), load_avatar("default")
+    if not (path.exists() and _content_of(truth) == _content(clip, avatar)):
+        film_with_truth(clip, avatar, path, progress=progress)
     return path
 
 
@@ -48,9 +51,9 @@ def film_with_truth(
 ) -> Path:
     """Render `clip` on `avatar` to a video and write its truth as .npz beside it; return the path.
 
-    The truth file holds `fps`, `names` and `rotations` (T, 55, 4) of the canonical pose,
-    `root_translations` (T, 3), `expressions` (T, 52), `joint_names`, `joint_positions` (T, J, 3) of
-    the avatar in metres and `joint_pixels` (T, J, 2).
+    The truth file holds `content` (a hash of motion and avatar), `fps`, `names` and `rotations`
+    (T, 55, 4) of the canonical pose, `root_translations` (T, 3), `expressions` (T, 52),
+    `joint_names`, `joint_positions` (T, J, 3) of the avatar in metres and `joint_pixels` (T, J, 2).
 
     Args:
         clip: On the canonical skeleton.
@@ -74,6 +77,7 @@ def film_with_truth(
     with atomic_path(target.with_suffix(".npz")) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(
             stream,
+            content=_content(clip, avatar),
             fps=clip.fps,
             names=np.array(clip.skeleton.names),
             rotations=clip.rotations,
@@ -107,3 +111,22 @@ def bust_camera(avatar: Avatar, size_px: tuple[int, int]) -> Camera:
         ]
     )
     return Camera.framing(corners, 1.0, pitch_deg=0.0, fov_deg=45.0, aspect=size_px[0] / size_px[1])
+
+
+def _content(clip: MotionClip, avatar: Avatar) -> str:
+    """Return a hash of what a film shows, so that a changed avatar or motion is filmed anew."""
+    digest = hashlib.sha256()
+    for array in (clip.rotations, clip.root_translations, clip.expressions, avatar.mesh.vertices):
+        digest.update(b"none" if array is None else array.tobytes())
+    for material in avatar.mesh.materials:
+        digest.update(repr(material.base_color).encode() + (material.texture or b""))
+    return digest.hexdigest()[:16]
+
+
+def _content_of(truth: Path) -> str | None:
+    """Return the hash a truth file carries; None when it is not there or cannot be read."""
+    try:
+        with np.load(truth, allow_pickle=False) as arrays:
+            return str(arrays["content"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
