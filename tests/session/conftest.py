@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import numpy as np
 import pytest
 
 import twinsdk as tw
+from twinsdk.capture.source import BaseSource
 from twinsdk.core.clock import now_ns
 from twinsdk.core.landmarks import BODY_NAMES
 
 SIZE_PX = (64, 48)
 
 
-class CountedSource:
-    """Frames numbered in their pixels; live ones carry the monotonic time and the newest wins."""
+class CountedSource(BaseSource):
+    """Frames numbered in their pixels; live ones carry the monotonic time.
 
-    def __init__(self, count, *, live=False, spacing_s=1 / 30, fails_at=None):
-        self.count, self.live, self.spacing_s, self.fails_at = count, live, spacing_s, fails_at
-        self.dropped = 0
-        self.closed = threading.Event()
-        self._next = 0
+    `fails_at` raises at that frame; `silent` is a range of reads that bring none, as when a camera
+    is unplugged and plugged in again.
+    """
 
-    def __iter__(self):
-        return self
+    def __init__(self, count, *, live=False, spacing_s=1 / 30, fails_at=None, silent=range(0)):
+        super().__init__(name="counted", max_frames=count)
+        self.live, self.spacing_s, self.fails_at, self.silent = live, spacing_s, fails_at, silent
+        self.released = False
+        self._reads = self._index = 0
 
-    def __next__(self):
-        if self._next == self.fails_at:
+    def _next(self, timeout_s):
+        read, self._reads = self._reads, self._reads + 1
+        if read in self.silent:
+            time.sleep(0.02)
+            return None
+        index, self._index = self._index, self._index + 1
+        if index == self.fails_at:
             raise tw.errors.DeviceLostError("camera 0: unplugged")
-        if self._next >= self.count or self.closed.is_set():
-            raise StopIteration
-        index, self._next = self._next, self._next + 1
         stamp = round(index * self.spacing_s * 1e9)
         if self.live:
             time.sleep(self.spacing_s)
@@ -40,14 +43,8 @@ class CountedSource:
         pixels = np.full((SIZE_PX[1], SIZE_PX[0], 3), index % 256, np.uint8)
         return tw.Image(pixels=pixels, timestamp_ns=stamp, index=index)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        self.closed.set()
+    def _release(self):
+        self.released = True
 
 
 class ScriptedTracker:

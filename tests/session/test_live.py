@@ -93,6 +93,24 @@ def test_a_lost_camera_reaches_the_caller_as_itself(make_source, make_tracker, b
         list(session.steps())
 
 
+def test_the_twin_goes_on_while_a_camera_is_away_and_comes_back_with_it(
+    make_source, make_tracker, bead_avatar
+):
+    source = make_source(60, live=True, spacing_s=0.005, silent=range(30, 130))
+    tracker = make_tracker()
+    _, steps = run(source, tracker, bead_avatar)
+    states = [step.frames[0].state.value for step in steps]
+    assert len(tracker.tracked) == 60  # a picture is tracked once
+    before = [step.frames[0].state for step in steps if step.image.index < 29]
+    assert before
+    assert set(before) == {"tracking"}
+    away = states[len(before) :]
+    assert {"holding", "idle"} <= set(away)
+    assert states[-1] in ("tracking", "partial")
+    stamps = [step.frames[0].timestamp_ns for step in steps]
+    assert stamps == sorted(stamps)
+
+
 def test_stages_are_timed_and_callbacks_called(make_source, make_tracker, bead_avatar):
     heard = []
     session, steps = run(make_source(10), make_tracker(), bead_avatar, on_step=heard.append)
@@ -107,7 +125,7 @@ def test_a_foreign_tracker_and_source_are_left_open(make_source, make_tracker, b
     source, tracker = make_source(3), make_tracker()
     run(source, tracker, bead_avatar)
     assert not tracker.closed
-    assert not source.closed.is_set()
+    assert not source.released
 
 
 def test_frames_reach_a_subscriber(make_source, make_tracker, bead_avatar):

@@ -67,7 +67,7 @@ def open_sample(
         if not path.exists():
             raise ModelMissingError(
                 "sample: 'self' is rendered once from our own avatar and is not here yet; "
-                f"run: twinsdk models --fetch; it will lie at: {path}"
+                f"run: twinsdk models --fetch --samples; it will lie at: {path}"
             )
     else:
         raise UsageError(f"sample: expected one of {', '.join(SAMPLE_NAMES)}, got {name!r}")

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 
+from twinsdk.capture import SourceStatus
 from twinsdk.session.live import Session, Step
 
 __all__ = ["StatusLine"]
@@ -69,6 +70,8 @@ class StatusLine:
         fps = 1e3 / spacing.mean() if len(spacing) else 0.0
         frame = step.frames[0] if step.frames else None
         state = frame.state.value if frame else "nobody yet"
+        if self._session.source.status is SourceStatus.LOST:
+            state = f"{self._session.source.name} is away, waiting for it; {state}"
         sure = frame.confidence if frame else 0.0
         lost = self._session.dropped + self._session.source.dropped
         return (

@@ -131,8 +131,7 @@ class ImageLandmarks:
 
     def inside(self) -> F32:
         """Return (L,) 1 where the point lies within the image, else 0."""
-        within: F32 = ((self.uv >= 0) & (self.uv <= 1)).all(-1).astype(np.float32)
-        return within
+        return np.asarray(((self.uv >= 0) & (self.uv <= 1)).all(-1), np.float32)
 
 
 def _visibility(value: F32, count: int) -> F32:

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from twinsdk.avatar import load_avatar
 from twinsdk.bridge import Publisher
-from twinsdk.capture import FrameSource, Tracker, open_tracker, tracker_config
+from twinsdk.capture import FrameSource, SourceStatus, Tracker, open_tracker, tracker_config
 from twinsdk.core.arrays import I32
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clock import now_ns
@@ -32,6 +32,8 @@ from twinsdk.session.source import open_source
 from twinsdk.session.timing import StageStats, StageTimes
 
 __all__ = ["Session", "SessionConfig", "Step"]
+
+_PATIENCE_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ class Step:
     """All that one source frame led to.
 
     Attributes:
-        image: The source frame.
+        image: The source frame; of a lost camera the last one.
         observations: What was seen, one a person; empty when nobody was found.
         frames: One twin frame a person that is or was followed.
         media_ns: The image's own timestamp, for recording; equals the capture time for cameras.
@@ -120,6 +122,8 @@ class Session:
         self._source = open_source(source) if isinstance(source, int | str) else source
         self._owns_source = isinstance(source, int | str)
         self._owns_tracker = tracker is None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
         try:
             self._tracker = tracker or open_tracker(config=tracker_config(self.config.mode))
         except BaseException:
@@ -130,11 +134,9 @@ class Session:
         self._people: dict[int, _Person] = {}
         self._retargeter: Retargeter | None = None
         self._joint_rows: I32 | None = None
-        self._stop = threading.Event()
         self._slot: queue.Queue[_Tracked | BaseException | None] = queue.Queue(
             maxsize=1 if self._source.live else 2
         )
-        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Session:
         return self
@@ -149,12 +151,11 @@ class Session:
 
     def close(self) -> None:
         """Stop the loop and release the source and the tracker; may be called twice."""
-        thread = getattr(self, "_thread", None)
-        if thread is not None:
-            self.stop()
-            thread.join(timeout=10)
+        self.stop()
         if self._owns_source:
-            self._source.close()
+            self._source.close()  # first: a reader that waits returns at once
+        if self._thread is not None:
+            self._thread.join(timeout=10)
         if self._owns_tracker and hasattr(self, "_tracker"):
             self._tracker.close()
 
@@ -206,18 +207,36 @@ class Session:
     def _track(self) -> None:
         """Tracking thread: newest image in, observations into the slot."""
         try:
-            for count, image in enumerate(self._source, start=1):
+            for image, fresh in self._images():
                 grabbed = image.timestamp_ns if self._source.live else now_ns()
-                with self.times.measure("track"):
-                    observations = tuple(self._tracker.track(image))
-                for part, milliseconds in getattr(self._tracker, "timings", {}).items():
-                    self.times.add(f"track.{part}", milliseconds)
+                observations: tuple[Observation, ...] = ()
+                if fresh:
+                    with self.times.measure("track"):
+                        observations = tuple(self._tracker.track(image))
+                    for part, milliseconds in getattr(self._tracker, "timings", {}).items():
+                        self.times.add(f"track.{part}", milliseconds)
                 self._offer(_Tracked(image=image, observations=observations, grabbed_ns=grabbed))
-                if self._stop.is_set() or count == self.config.max_frames:
-                    break
             self._offer(None)
         except BaseException as error:  # handed to the caller's thread
             self._offer(error)
+
+    def _images(self) -> Iterator[tuple[Image, bool]]:
+        """Yield the source's images; of a lost camera, its last one again and again, not fresh.
+
+        So the twin of somebody who was in view is held, then eases to rest, while the source
+        reopens its camera.
+        """
+        count, last = 0, None
+        while not self._stop.is_set() and count != self.config.max_frames:
+            image = self._source.read(timeout_s=_PATIENCE_S)
+            if image is not None:
+                count, last = count + 1, image
+                yield image, True
+            elif self._source.status in (SourceStatus.ENDED, SourceStatus.CLOSED):
+                return
+            elif last is not None and self._source.live:
+                last = replace(last, timestamp_ns=now_ns())
+                yield last, False
 
     def _offer(self, item: _Tracked | BaseException | None) -> None:
         newest_wins = self._source.live and isinstance(item, _Tracked)
