@@ -27,8 +27,8 @@ __all__ = ["FollowedPerson"]
 
 T = TypeVar("T")
 Body = tuple[Landmarks, ImageLandmarks]
-_HAND_TILE_PX = 224  # the hand model's own input
-_FACE_TILE_PX = 320  # the face fills 0.6 of it, the face model's input is 192
+_HAND_TILE_PX = 192  # what the palm detector takes
+_FACE_TILE_PX = 256  # the face fills 0.6 of it; its model takes 192
 _SEARCH_EVERY = 5  # frames between searches of the whole picture for what is lost
 _HAND_ONES = np.ones(len(HAND_NAMES), np.float32)
 
@@ -53,11 +53,9 @@ class FollowedPerson:
         self._face_model = FaceModel(paths, *sure)
         self._hand_models = {side: HandModel(paths, *sure) for side in SIDES}
         self._search_model = HandModel(paths, *sure, hands=2)
-        self._face_follower = Follower(
-            self._face_model, tile_px=_FACE_TILE_PX, margin=1.7, slack=0.06
-        )
+        self._face_follower = Follower(self._face_model, tile_px=_FACE_TILE_PX, margin=1.7)
         self._hand_followers = {
-            side: Follower(model, tile_px=_HAND_TILE_PX, margin=2.5)
+            side: Follower(model, tile_px=_HAND_TILE_PX, margin=2.8)
             for side, model in self._hand_models.items()
         }
         self._body: Body | None = None
