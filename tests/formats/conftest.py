@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
 import struct
 import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -100,6 +103,32 @@ def synthetic_avatar(*, influences: int = 4, seed: int = 3) -> Avatar:
         morphs=Morphs(names=EXPRESSION_NAMES, offsets=offsets),
         humanoid={name: name for name in HUMANOID_NAMES},
         meta={"name": "Test figure", "authors": ["The tests"], "consent": "none needed"},
+    )
+
+
+def _sketches() -> ModuleType:
+    # Test folders are no packages: a helper beside the tests is loaded by its path.
+    path = Path(__file__).with_name("sketches.py")
+    spec = importlib.util.spec_from_file_location("formats_sketches", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def kit() -> SimpleNamespace:
+    """Makers of files, avatars and clips."""
+    sketches = _sketches()
+    return SimpleNamespace(
+        Sketch=sketches.Sketch,
+        half_turn=sketches.half_turn,
+        reference_vertices=sketches.reference_vertices,
+        synthetic_avatar=synthetic_avatar,
+        random_clip=random_clip,
+        png=png,
     )
 
 

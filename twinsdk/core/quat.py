@@ -222,7 +222,7 @@ def continuous(q: Array) -> Array:
     """Return the same rotations (T, ..., 4) with signs chosen so that neighbours in time agree."""
     q = np.asarray(q)
     dots = (q[1:] * q[:-1]).sum(-1)
-    flips = np.concatenate([np.ones_like(dots[:1]), np.where(dots < 0, -1, 1)])
+    flips = np.concatenate([np.ones_like(q[:1, ..., 0]), np.where(dots < 0, -1, 1)])
     return q * np.cumprod(flips, axis=0)[..., None].astype(q.dtype)
 
 
