@@ -24,7 +24,7 @@ from twinsdk.formats.gltf_write import GENERATOR, joint_nodes
 from twinsdk.formats.guard import reading
 from twinsdk.formats.nodes import JointSpace, NodeTree, joint_space
 from twinsdk.formats.rest import carry_translations
-from twinsdk.formats.sampling import Track, frame_rate, read_tracks, sampled
+from twinsdk.formats.sampling import Track, frame_rate, moved_nodes, read_tracks, sampled
 
 __all__ = ["AnimationFile", "read_clip", "read_clips", "write_clip"]
 
@@ -99,8 +99,8 @@ class AnimationFile:
             wanted += list(self._roles)
             if not wanted:
                 apart = {node for _, node in self._faces()}
-                for which in range(len(self._animations)):
-                    wanted += [t.node for t in self._read(which) if t.node not in apart]
+                moved = [node for a in self._animations for node in moved_nodes(a, count)]
+                wanted += [node for node in dict.fromkeys(moved) if node not in apart]
             self._space = joint_space(self._tree, wanted, turned=self._turned)
         return self._space
 

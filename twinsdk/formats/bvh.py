@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from twinsdk.core import quat
-from twinsdk.core.arrays import F32, F64, Array
+from twinsdk.core.arrays import F32, F64
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.files import atomic_path
 from twinsdk.core.humanoid import HUMANOID_NAMES
@@ -237,18 +237,18 @@ def _channels(text: bvh_text.BvhText, offsets: F64, notes: list[str]) -> tuple[F
     for order, members in by_order.items():
         if order:
             which = [j for j, _ in members]
-            angles = text.values[:, [columns for _, columns in members]]
-            rotations[:, which] = _stacked(np.radians(angles), order)
+            columns = np.array([columns for _, columns in members])
+            half = (text.values * (np.pi / 360)).astype(np.float32)[:, columns]
+            rotations[:, which] = _stacked(half, order)
     return rotations, positions
 
 
-def _stacked(radians: Array, order: str) -> F32:
-    """Return the rotation (..., 4) of angles (..., N) about the axes of `order`, any N."""
-    half = (radians / 2).astype(np.float32)
+def _stacked(half: F32, order: str) -> F32:
+    """Return the rotation (..., 4) of half angles (..., N) about the axes of `order`, any N."""
     sine, cosine = np.sin(half), np.cos(half)
     if len(order) == 3 and len(set(order)) == 3:
         return _three_axes(sine, cosine, order)
-    result = np.zeros((*radians.shape[:-1], 4), np.float32)
+    result = np.zeros((*half.shape[:-1], 4), np.float32)
     result[..., 3] = 1
     for i, letter in enumerate(order):
         turn = np.zeros_like(result)

@@ -10,6 +10,7 @@ from typing import NoReturn
 import numpy as np
 
 from twinsdk.core.arrays import F64
+from twinsdk.core.kernel import parse_numbers
 from twinsdk.core.skeleton import MAX_JOINTS
 from twinsdk.errors import FormatError
 
@@ -24,9 +25,8 @@ _HEAD = re.compile(
     rb"(?:Frame[ \t]*Time[ \t]*:?[ \t]*(?P<time>[^\r\n]*)(?:[\r\n]+|$))?",
     re.IGNORECASE,
 )
-_NUMBER_BYTES = b"0123456789+-.eE \t\r\n"
 _COMMENT = (b"#", b"//", b";")
-_SENTINEL = 1234567.125  # exact in binary, so a complete parse ends in exactly this
+_LARGEST = 1e9
 _DECIMAL_COMMA = re.compile(r"\d,\d")
 
 
@@ -192,7 +192,7 @@ class _Hierarchy:
         except ValueError:
             hint = "; write decimals with a point" if _DECIMAL_COMMA.search(word) else ""
             self._fail(f"expected a number, got {word!r}{hint}")
-        if not math.isfinite(value) or abs(value) > 1e9:
+        if not math.isfinite(value) or abs(value) > _LARGEST:
             self._fail(f"expected a finite number, got {word!r}")
         return value
 
@@ -220,7 +220,7 @@ def _motion(block: bytes, line: int, joints: list[Joint], notes: list[str]) -> B
     if frames is not None and frames.strip():
         count = _scalar(frames, "Frames", line - 2)
         declared = int(count)
-    values = _numbers(block[end:], line, columns, notes)
+    values = _numbers(block[end:], line, columns, declared, notes)
     if len(values) == 0:
         raise FormatError(f"line {line}: expected a frame of {columns} numbers, got none")
     if declared is None:
@@ -248,16 +248,16 @@ def _scalar(raw: bytes, what: str, line: int) -> float:
     return value
 
 
-def _numbers(block: bytes, line: int, columns: int, notes: list[str]) -> F64:
+def _numbers(block: bytes, line: int, columns: int, declared: int | None, notes: list[str]) -> F64:
     """Return (T, columns): at once where all is well, else line by line to name what is not."""
-    if not block.translate(None, _NUMBER_BYTES):
+    stated = None if declared is None else declared * columns
+    for count in dict.fromkeys((stated, None)):  # a right count saves a copy, a wrong one is common
         try:
-            flat = np.fromstring(block.decode("ascii") + f" {_SENTINEL}", np.float64, sep=" ")
-        except (ValueError, DeprecationWarning):  # which of the two depends on numpy's version
-            flat = np.zeros(0)
-        complete = flat.size and flat[-1] == _SENTINEL
-        if complete and (flat.size - 1) % columns == 0 and np.abs(flat).max() < 1e9:
-            return flat[:-1].reshape(-1, columns)
+            flat = parse_numbers(block, count)
+        except FormatError:
+            continue
+        if flat.size and flat.size % columns == 0 and max(flat.max(), -flat.min()) <= _LARGEST:
+            return flat.reshape(-1, columns)
     return _line_by_line(block, line, columns, notes)
 
 
@@ -288,6 +288,6 @@ def _value(word: bytes, line: int) -> float:
     except ValueError:
         hint = "; write decimals with a point" if "," in text else ""
         raise FormatError(f"line {line}: expected a number, got {text[:40]!r}{hint}") from None
-    if not math.isfinite(value) or abs(value) > 1e9:
+    if not math.isfinite(value) or abs(value) > _LARGEST:
         raise FormatError(f"line {line}: expected a finite number, got {text[:40]!r}")
     return value

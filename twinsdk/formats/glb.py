@@ -48,6 +48,7 @@ class Document:
         self.json = json_object
         self.buffers = buffers
         self.folder = folder
+        self._checked: dict[str, list[dict[str, Any]]] = {}
 
     def items(self, key: str) -> list[dict[str, Any]]:
         """Return a top-level array of objects, empty where the file has none.
@@ -55,11 +56,15 @@ class Document:
         Raises:
             FormatError: It is something else, or unreasonably long.
         """
+        known = self._checked.get(key)
+        if known is not None:
+            return known
         value = self.json.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise FormatError(f"{key}: expected an array of objects")
         if len(value) > MAX_ITEMS:
             raise FormatError(f"{key}: expected at most {MAX_ITEMS} entries, got {len(value)}")
+        self._checked[key] = value
         return value
 
     def item(self, key: str, index: object, where: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from twinsdk.errors import FormatError
 from twinsdk.formats.accessors import AccessorReader
 from twinsdk.formats.glb import whole
 
-__all__ = ["Track", "frame_rate", "read_tracks", "sampled"]
+__all__ = ["Track", "frame_rate", "moved_nodes", "read_tracks", "sampled"]
 
 DEFAULT_FPS = 30.0
 _MAX_FPS = 1000.0
@@ -40,6 +40,20 @@ class Track:
     def __init__(self, node: int, path: str, times: F64, values: Array, interpolation: str) -> None:
         self.node, self.path, self.times = node, path, times
         self.values, self.interpolation = values, interpolation
+
+
+def moved_nodes(animation: Mapping[str, Any], node_count: int) -> list[int]:
+    """Return the nodes that an animation turns or moves, without reading its values.
+
+    Raises:
+        FormatError: A channel names no node.
+    """
+    targets = [channel.get("target", {}) for channel in animation.get("channels", [])]
+    return [
+        whole(target["node"], node_count, "channel: nodes")
+        for target in targets
+        if "node" in target and target.get("path") in ("rotation", "translation")
+    ]
 
 
 def read_tracks(
