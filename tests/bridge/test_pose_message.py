@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from twinsdk.bridge import smallest_three
 from twinsdk.bridge._generated import twin_generated as fb
 from twinsdk.bridge.wire import (
     Codec,
@@ -22,6 +21,7 @@ from twinsdk.bridge.wire import (
     read_prefix,
     topic,
 )
+from twinsdk.core import kernel
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.errors import SkeletonMismatchError, UsageError, WireError
 
@@ -105,8 +105,10 @@ def test_the_generated_reader_agrees_with_ours(codec, descriptor_of_size, frame_
     )
     read = {
         Codec.FLOAT32: lambda: table.RotationsF32AsNumpy().reshape(-1, 4),
-        Codec.PACKED48: lambda: smallest_three.decode48(table.Rotations48AsNumpy().reshape(-1, 3)),
-        Codec.PACKED32: lambda: smallest_three.decode32(table.Rotations32AsNumpy()),
+        Codec.PACKED48: lambda: kernel.decode_rotations(
+            table.Rotations48AsNumpy().reshape(-1, 3), 48
+        ),
+        Codec.PACKED32: lambda: kernel.decode_rotations(table.Rotations32AsNumpy(), 32),
     }
     np.testing.assert_array_equal(read[codec](), back.pose.rotations)
     if codec is Codec.FLOAT32:
@@ -204,31 +206,6 @@ def test_a_rotation_that_is_no_rotation_is_refused(place, descriptor_of_size, fr
     message[start : start + 4] = struct.pack("<f", float("nan"))
     with pytest.raises(WireError, match="unit quaternion"):
         decoder.decode(bytes(message))
-
-
-def test_any_words_decode_to_some_unit_rotation():
-    rng = np.random.default_rng(3)
-    words = rng.integers(0, 2**16, (5000, 3), dtype=np.uint16)
-    for rotations in (
-        smallest_three.decode48(words),
-        smallest_three.decode32(rng.integers(0, 2**32, 5000, dtype=np.uint32)),
-    ):
-        np.testing.assert_allclose(np.linalg.norm(rotations, axis=1), 1, atol=1e-6)
-
-
-def test_q_and_minus_q_are_sent_alike_and_axes_survive_exactly():
-    rng = np.random.default_rng(5)
-    q = rng.normal(size=(100, 4)).astype(np.float32)
-    q /= np.linalg.norm(q, axis=1, keepdims=True)
-    np.testing.assert_array_equal(smallest_three.encode48(q), smallest_three.encode48(-q))
-    np.testing.assert_array_equal(smallest_three.encode32(q), smallest_three.encode32(-q))
-    # By hand: the identity drops w (index 3: both top bits), and 0 is step floor(0.5*32767+0.5).
-    np.testing.assert_array_equal(
-        smallest_three.encode48(np.float32([[0, 0, 0, 1]])), [[0xC000, 0xC000, 0x4000]]
-    )
-    np.testing.assert_array_equal(
-        smallest_three.encode32(np.float32([[0, 0, 0, 1]])), [3 << 30 | 512 << 20 | 512 << 10 | 512]
-    )
 
 
 def test_another_version_is_refused_with_what_to_update(descriptor_of_size, frame_on):

@@ -74,7 +74,7 @@ class Layout:
         confidence_at: The same of the joint confidence; 0 where it is absent.
         scalars, scalars_at: One reader over all scalars, and where it starts.
         pick: Turns what `scalars` reads into the order of `SCALARS`, the root as three numbers.
-        structure: Slices and the bytes there that make it this layout.
+        marks: One reader over the bytes that make it this layout, and what they are.
     """
 
     size: int
@@ -88,13 +88,12 @@ class Layout:
     scalars_at: int
     pick: Callable[[tuple[Any, ...]], tuple[Any, ...]]
     defaults: tuple[Any, ...]
-    structure: tuple[tuple[slice, bytes], ...]
+    marks: struct.Struct
+    marked: tuple[bytes, ...]
 
     def fits(self, message: bytes) -> bool:
         """Return whether `message` has exactly this layout."""
-        if len(message) != self.size:
-            return False
-        return all(message[where] == expected for where, expected in self.structure)
+        return len(message) == self.size and self.marks.unpack_from(message) == self.marked
 
     def read_scalars(self, message: bytes) -> tuple[Any, ...]:
         """Return the values of `SCALARS` in order, the root as its three numbers at the end."""
@@ -163,14 +162,19 @@ class _Walk:
         self.spans += [(at, at + 4), (start, start + 4)]
         return start + 4, count
 
-    def structure(self) -> tuple[tuple[slice, bytes], ...]:
+    def marks(self) -> struct.Struct:
+        """Return a reader over the structure's bytes."""
         merged: list[tuple[int, int]] = []
         for start, end in sorted(self.spans):
             if merged and start <= merged[-1][1]:
                 merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
             else:
                 merged.append((start, end))
-        return tuple((slice(a, b), bytes(self.message[a:b])) for a, b in merged)
+        layout, position = "<", 0
+        for start, end in merged:
+            layout += f"{start - position}x{end - start}s"
+            position = end
+        return struct.Struct(layout)
 
 
 def read_layout(message: bytes) -> Layout:
@@ -202,6 +206,7 @@ def read_layout(message: bytes) -> Layout:
     if sure not in (0, joints):
         raise WireError(f"pose message: expected {joints} joint confidences, got {sure}")
     scalars, scalars_at, pick, defaults = _scalar_reader(walk)
+    marks = walk.marks()
     return Layout(
         size=len(message),
         codec=codec,
@@ -214,7 +219,8 @@ def read_layout(message: bytes) -> Layout:
         scalars_at=scalars_at,
         pick=pick,
         defaults=defaults,
-        structure=walk.structure(),
+        marks=marks,
+        marked=marks.unpack_from(message),
     )
 
 

@@ -7,15 +7,16 @@ FlatBuffer is table PoseFrame of schema/twin.fbs. See docs/wire.md.
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
-from twinsdk.bridge import smallest_three
 from twinsdk.bridge._generated import twin_generated as fb
 from twinsdk.bridge.layout import IDENTIFIER, PREFIX_BYTES, SCALARS, Codec, Layout, read_layout
+from twinsdk.core import kernel
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.clock import now_ns
 from twinsdk.core.expressions import EXPRESSION_COUNT
@@ -49,8 +50,8 @@ _ROTATION_TYPES: dict[Codec, tuple[np.dtype[Any], int]] = {
     Codec.PACKED48: (np.dtype("<u2"), 3),
     Codec.PACKED32: (np.dtype("<u4"), 1),
 }
-_TO_UNIT = np.float32(1 / 255)
 _UNIT_TOLERANCE = 2e-3
+_BITS_OF_ONE = 0x3F800000
 
 T = TypeVar("T")
 
@@ -176,6 +177,10 @@ class FrameEncoder:
         )
         self._confidence = np.frombuffer(self._message, np.uint8, joints, layout.confidence_at)
         self._order = _written_order(layout)
+        # The kernels without the checks around them: frames were checked when they were made.
+        native = kernel.implementation(kernel.isa())
+        self._pack_unit = native.encode_unit8
+        self._pack_rotations = native.encode32 if self.codec is Codec.PACKED32 else native.encode48
 
     def encode(
         self, frame: TwinFrame, *, avatar_id: int | None = None, t_send_ns: int | None = None
@@ -214,12 +219,9 @@ class FrameEncoder:
             self._rotations[...] = pose.rotations
             self._expressions[...] = frame.expressions
         else:
-            if self.codec is Codec.PACKED48:
-                smallest_three.encode48(pose.rotations, self._rotations)
-            else:
-                smallest_three.encode32(pose.rotations, self._rotations)
-            _to_bytes(frame.expressions, self._expressions)
-        _to_bytes(frame.joint_confidence, self._confidence)
+            self._pack_rotations(pose.rotations, self._rotations)
+            self._pack_unit(frame.expressions, self._expressions)
+        self._pack_unit(frame.joint_confidence, self._confidence)
         return bytes(self._message)
 
 
@@ -235,6 +237,7 @@ class FrameDecoder:
         self._skeleton = skeleton
         self._descriptor = descriptor
         self._layout: Layout | None = None
+        self._native = kernel.implementation(kernel.isa())
 
     def decode(self, message: bytes) -> tuple[TwinFrame, FrameHeader]:
         """Return the frame in `message`, and what else it says.
@@ -263,8 +266,9 @@ class FrameDecoder:
             )
         root = np.array((x, y, z), np.float32)
         # Written so that NaN fails too.
-        if not (0 <= confidence <= 1 and state < len(_STATES) and np.isfinite(x + y + z)):
+        if not (0 <= confidence <= 1 and state < len(_STATES) and math.isfinite(x + y + z)):
             raise WireError("pose message: the confidence, state or root is out of range")
+        expressions, sure = self._weights(layout, message, confidence)
         frame = _unchecked(
             TwinFrame,
             avatar_id=avatar,
@@ -273,67 +277,75 @@ class FrameDecoder:
             pose=_unchecked(
                 Pose,
                 skeleton=self._skeleton,
-                rotations=_rotations(layout, message),
+                rotations=self._rotations(layout, message),
                 root_translation=root,
             ),
-            expressions=_expressions(layout, message),
+            expressions=expressions,
             confidence=confidence,
-            joint_confidence=_joint_confidence(layout, message, confidence),
+            joint_confidence=sure,
             state=_STATES[state],
         )
-        header = FrameHeader(
-            session=session, descriptor=descriptor, codec=layout.codec, t_send_ns=t_send_ns
+        header = _unchecked(
+            FrameHeader,
+            session=session,
+            descriptor=descriptor,
+            codec=layout.codec,
+            t_send_ns=t_send_ns,
         )
         return frame, header
 
+    def _rotations(self, layout: Layout, message: bytes) -> F32:
+        kind, per_joint = _ROTATION_TYPES[layout.codec]
+        stored: Array = np.frombuffer(message, kind, layout.joints * per_joint, layout.rotations_at)
+        if layout.codec is Codec.FLOAT32:
+            return _unit_or_refuse(stored.reshape(-1, 4).astype(np.float32))
+        unpacked: F32 = np.empty((layout.joints, 4), np.float32)
+        if layout.codec is Codec.PACKED48:
+            self._native.decode48(stored.reshape(-1, 3), unpacked)
+        else:
+            self._native.decode32(stored, unpacked)
+        return unpacked
 
-def _unchecked(kind: type[T], **fields: Any) -> T:
-    """Return a frozen dataclass whose values were proven above; its own checks cost 40 us."""
-    made = object.__new__(kind)
-    made.__dict__.update(fields)
-    return made
+    def _weights(self, layout: Layout, message: bytes, confidence: float) -> tuple[F32, F32]:
+        """Return the expressions and the joint confidence."""
+        face, sure = layout.expressions_at, layout.confidence_at
+        if layout.codec is not Codec.FLOAT32 and sure:
+            # Both at once, with whatever lies between: a call costs more than the bytes.
+            start = min(face, sure)
+            end = max(face + layout.expressions, sure + layout.joints)
+            both = self._unit(message, start, end - start)
+            face, sure = face - start, sure - start
+            return both[face : face + layout.expressions], both[sure : sure + layout.joints]
+        if layout.codec is Codec.FLOAT32:
+            stored = np.frombuffer(message, np.dtype("<f4"), layout.expressions, face)
+            expressions = _weights_or_refuse(stored.astype(np.float32))
+        else:
+            expressions = self._unit(message, face, layout.expressions)
+        if not sure:  # a sender need not know it
+            return expressions, np.full(layout.joints, confidence, np.float32)
+        return expressions, self._unit(message, sure, layout.joints)
+
+    def _unit(self, message: bytes, start: int, count: int) -> F32:
+        weights: F32 = np.empty(count, np.float32)
+        self._native.decode_unit8(np.frombuffer(message, np.uint8, count, start), weights)
+        return weights
 
 
-def _rotations(layout: Layout, message: bytes) -> F32:
-    kind, per_joint = _ROTATION_TYPES[layout.codec]
-    stored: Array = np.frombuffer(message, kind, layout.joints * per_joint, layout.rotations_at)
-    if layout.codec is Codec.PACKED48:
-        return smallest_three.decode48(stored.reshape(-1, 3))
-    if layout.codec is Codec.PACKED32:
-        return smallest_three.decode32(stored)
-    rotations = stored.reshape(-1, 4).astype(np.float32)
-    length = np.sqrt(np.einsum("ij,ij->i", rotations, rotations))
-    off = np.abs(length - 1)
-    if not off.max() <= _UNIT_TOLERANCE:  # NaN fails too
+def _unit_or_refuse(rotations: F32) -> F32:
+    square = np.einsum("ij,ij->i", rotations, rotations)
+    off = np.abs(square - 1).max()
+    if not off <= 2 * _UNIT_TOLERANCE:  # NaN fails too
         raise WireError("pose message: a rotation is not a unit quaternion")
-    return rotations if off.max() < 1e-6 else rotations / length[:, None]
+    return rotations if off < 2e-6 else rotations / np.sqrt(square)[:, None]
 
 
-def _expressions(layout: Layout, message: bytes) -> F32:
-    if layout.codec is not Codec.FLOAT32:
-        return _from_bytes(message, layout.expressions, layout.expressions_at)
-    stored = np.frombuffer(message, np.dtype("<f4"), layout.expressions, layout.expressions_at)
-    if not (stored.min() >= 0 and stored.max() <= 1):
+def _weights_or_refuse(weights: F32) -> F32:
+    # Floats in [0, 1] have the bits of integers up to those of 1; NaN and negative ones have more.
+    if weights.view(np.uint32).max(initial=0) <= _BITS_OF_ONE:
+        return weights
+    if not (weights.min() >= 0 and weights.max() <= 1):  # -0 is well
         raise WireError("pose message: an expression is outside [0, 1]")
-    return stored.astype(np.float32)
-
-
-def _joint_confidence(layout: Layout, message: bytes, confidence: float) -> F32:
-    if not layout.confidence_at:  # a sender need not know it
-        return np.full(layout.joints, confidence, np.float32)
-    return _from_bytes(message, layout.joints, layout.confidence_at)
-
-
-def _to_bytes(values: F32, out: Array) -> None:
-    # Rounded to nearest: a cast alone would cut.
-    np.add(values * np.float32(255), np.float32(0.5), out=out, casting="unsafe")
-
-
-def _from_bytes(message: bytes, count: int, start: int) -> F32:
-    scaled: F32 = np.multiply(
-        np.frombuffer(message, np.uint8, count, start), _TO_UNIT, dtype=np.float32
-    )
-    return scaled
+    return weights
 
 
 def _written_order(layout: Layout) -> list[int]:
