@@ -31,6 +31,7 @@ CLIP_READERS: dict[str, str] = {
     ".glb": "animation:read_clip",
     ".gltf": "animation:read_clip",
     ".npz": "npz:read_clip",
+    ".twinclip": "journal:read_clip",
     ".vrm": "animation:read_clip",
     ".vrma": "vrma:read_clip",
 }
