@@ -28,7 +28,7 @@ _VARIETY: dict[str, float] = {
     "chin/chin-prominent": 0.3,
     "chin/chin-width": 0.4,
     "chin/chin-jaw-drop": 0.3,
-    "eyebrows/eyebrows-angle": 0.4,
+    "eyebrows/eyebrows-angle": 0.25,
     "eyes/eye-height2": 0.3,
     "eyes/eye-scale": 0.35,
     "eyes/eye-corner2": 0.35,

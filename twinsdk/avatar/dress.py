@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
+from scipy.spatial import ConvexHull, KDTree
 
 from twinsdk.avatar.base import Base
 from twinsdk.avatar.parts import Part, Sheet, cut, sheet_of_quads, vertex_normals
@@ -21,6 +22,7 @@ __all__ = ["SOLE_M", "Outfit", "cover_field", "dress_body", "outfit_of"]
 
 SOLE_M = 0.014
 _RIM_M = 0.012  # of the shoe: how far its sole reaches up the side of the foot
+_SOLE_SLICES = 25
 _HEM_DEPTH_M = 0.006
 
 
@@ -47,13 +49,13 @@ class Outfit:
 
 _OUTFITS = {
     "casual": Outfit(
-        sleeve=0.62, leg=1.98, collar_m=0.0, hem_m=0.03, ease_m=0.012, leg_ease_m=0.016
+        sleeve=0.62, leg=1.98, collar_m=0.0, hem_m=-0.012, ease_m=0.012, leg_ease_m=0.016
     ),
     "smart": Outfit(
-        sleeve=1.93, leg=2.0, collar_m=0.03, hem_m=0.02, ease_m=0.009, leg_ease_m=0.014
+        sleeve=1.93, leg=2.0, collar_m=0.03, hem_m=-0.015, ease_m=0.009, leg_ease_m=0.014
     ),
     "sporty": Outfit(
-        sleeve=0.42, leg=0.86, collar_m=-0.005, hem_m=0.05, ease_m=0.014, leg_ease_m=0.03
+        sleeve=0.56, leg=0.86, collar_m=-0.005, hem_m=-0.01, ease_m=0.014, leg_ease_m=0.03
     ),
 }
 
@@ -85,14 +87,14 @@ def dress_body(
     under = _draped(tights, pose.vertices, ease, rounds=15)
     trousers = _cut_out(tights, _fields(under, pose, outfit), ("waist", "leg"))
 
-    shoe = _shoe_shape(tights, pose)
+    shoe = _draped(tights, pose.vertices, np.full(len(pose.vertices), 0.007), rounds=12)
     shoes = _cut_out(tights, _fields(shoe, pose, outfit), ("shoe",))
-    above_sole = (SOLE_M + _RIM_M - 1e-4) - shoe[:, 1]
+    upper = cut(shoes, (SOLE_M + _RIM_M / 2) - shoe[:, 1])
     return [
         _cloth("top", shirt, over, pose, materials["top"]),
         _cloth("bottom", trousers, under, pose, materials["bottom"]),
-        _cloth("shoes", cut(shoes, above_sole), shoe, pose, materials["shoes"]),
-        _cloth("soles", cut(shoes, -above_sole), shoe, pose, materials["soles"], hemmed=False),
+        _cloth("shoes", upper, shoe, pose, materials["shoes"], hem_above_m=0.05),
+        *(_sole(tights, shoe, pose, side, materials["soles"]) for side in ("left", "right")),
     ]
 
 
@@ -148,37 +150,89 @@ def _draped(tights: Sheet, vertices: Array, ease: Array, *, rounds: int) -> F64:
     return whole
 
 
-def _shoe_shape(tights: Sheet, pose: TPose) -> F64:
-    """Return the base's vertices (V, 3) with the tights' feet made a shoe on a flat sole."""
-    shape = _draped(tights, pose.vertices, np.full(len(pose.vertices), 0.007), rounds=12)
-    top = SOLE_M + _RIM_M
-    # What lies under the rim is pressed into the sole's wall and its flat bottom.
-    depth = np.clip((top - shape[:, 1]) / _RIM_M, 0, 1)
-    shape[:, 1] = np.where(depth > 0, top * (1 - depth), shape[:, 1])
-    return shape
+def _sole(tights: Sheet, shoe: F64, pose: TPose, side: str, material: Material) -> Part:
+    """Return a flat sole under one shoe: slices across the hull of the foot's outline."""
+    feet = tights.mix.indices
+    feet = feet[(shoe[feet, 0] > 0) == (side == "left")]
+    low = feet[shoe[feet, 1] < SOLE_M + 0.035]
+    outline = shoe[low][:, [2, 0]]
+    middle = outline.mean(0)
+    outline = middle + (outline - middle) * (1 + 0.004 / np.abs(outline - middle).max(0))
+    hull = outline[ConvexHull(outline).vertices]
+    low_chain, high_chain = _chains(hull)
+    z = np.cos(np.linspace(np.pi, 0, _SOLE_SLICES)) * 0.5 + 0.5
+    z = hull[:, 0].min() + z * np.ptp(hull[:, 0])
+    inner, outer = np.interp(z, *low_chain.T), np.interp(z, *high_chain.T)
+    rim = SOLE_M + _RIM_M
+    corners = [(inner, rim), (inner, 0.0), (outer, 0.0), (outer, rim)]
+    rows = np.stack([np.stack([x, np.full_like(z, y), z], -1) for x, y in corners], 1)
+
+    # Each of the four walls has its own vertices, so that the sole's edge stays sharp.
+    walls = np.stack([rows, np.roll(rows, -1, axis=1)], 2)  # (slice, wall, end, xyz)
+    index = np.arange(walls[..., 0].size).reshape(walls.shape[:3])
+    a, b, c, d = index[:-1, :, 0], index[:-1, :, 1], index[1:, :, 1], index[1:, :, 0]
+    triangles = np.stack([np.stack([a, b, c], -1), np.stack([a, c, d], -1)], 2).reshape(-1, 3)
+    vertices = walls.reshape(-1, 3)
+    _, near = KDTree(shoe[low][:, [0, 2]]).query(vertices[:, [0, 2]])
+    mix = sparse.csr_matrix(
+        (np.ones(len(near)), (np.arange(len(near)), low[near])), shape=(len(near), len(shoe))
+    )
+    normals = vertex_normals(vertices, triangles)
+    if (normals[index[:, 1]][..., 1] > 0).all():  # the second wall is the bottom
+        triangles, normals = triangles[:, ::-1], -normals
+    return Part(
+        name="soles",
+        material=material,
+        vertices=vertices,
+        normals=normals,
+        uvs=np.zeros((len(vertices), 2)),
+        triangles=triangles.astype(np.int32),
+        weights=(mix @ pose.weights).astype(np.float32),
+        mix=mix,
+    )
+
+
+def _chains(hull: F64) -> tuple[F64, F64]:
+    """Return the lower and the upper border (N, 2) of a convex polygon over its first axis."""
+    start, end = hull[:, 0].argmin(), hull[:, 0].argmax()
+    around = np.roll(hull, -start, axis=0)
+    turn = int((end - start) % len(hull))
+    first, second = around[: turn + 1], np.concatenate([around[turn:], around[:1]])[::-1]
+    return (first, second) if first[:, 1].mean() < second[:, 1].mean() else (second, first)
 
 
 def _cloth(
-    name: str, sheet: Sheet, shape: F64, pose: TPose, material: Material, *, hemmed: bool = True
+    name: str,
+    sheet: Sheet,
+    shape: F64,
+    pose: TPose,
+    material: Material,
+    *,
+    hem_above_m: float = 0.0,
 ) -> Part:
     vertices = sheet.mix @ shape
     triangles = sheet.triangles
     normals = vertex_normals(vertices, triangles)
     mix, uvs = sheet.mix, sheet.uvs
-    if hemmed:  # turn the border inwards, so that cloth has a thickness where it ends
-        border = _border_edges(triangles)
+    border = _border_edges(triangles)
+    border = border[vertices[border][..., 1].min(1) > hem_above_m]
+    if len(border):  # turn the border inwards, so that cloth has a thickness where it ends
         rim, back = np.unique(border, return_inverse=True)
-        back = back.reshape(-1, 2) + len(vertices)
-        strip = [(b, a, i) for (a, b), (i, _) in zip(border, back, strict=True)]
-        strip += [(b, i, j) for (_, b), (i, j) in zip(border, back, strict=True)]
+        outer = back.reshape(-1, 2) + len(vertices)  # copies: the edge stays sharp
+        turned = outer + len(rim)
+        strip = np.concatenate(
+            [
+                np.stack([outer[:, 1], outer[:, 0], turned[:, 0]], -1),
+                np.stack([outer[:, 1], turned[:, 0], turned[:, 1]], -1),
+            ]
+        )
         outward = _outward(vertices, normals, border)[rim]
         inner = vertices[rim] - normals[rim] * _HEM_DEPTH_M
-        inner -= outward * ((inner - vertices[rim]) * outward).sum(1, keepdims=True)
-        inner -= outward * _HEM_DEPTH_M / 2
-        vertices = np.concatenate([vertices, inner])
-        triangles = np.concatenate([triangles, np.array(strip, np.int32)])
-        mix = sparse.vstack([mix, mix[rim]]).tocsr()
-        uvs = np.concatenate([uvs, uvs[rim]])
+        inner -= outward * (((inner - vertices[rim]) * outward).sum(1) + _HEM_DEPTH_M / 2)[:, None]
+        vertices = np.concatenate([vertices, vertices[rim], inner])
+        triangles = np.concatenate([triangles, strip.astype(np.int32)])
+        mix = sparse.vstack([mix, mix[rim], mix[rim]]).tocsr()
+        uvs = np.concatenate([uvs, uvs[rim], uvs[rim]])
         normals = vertex_normals(vertices, triangles)
     return Part(
         name=name,

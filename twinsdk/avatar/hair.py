@@ -35,6 +35,8 @@ class _Cut:
 
     Attributes:
         top, side, back: Thickness there.
+        part_deg: Azimuth of the parting at the forehead; locks are combed away from it.
+        reach: How far the parting runs from the whorl to the forehead: 1 is all the way.
         fringe: How far locks fall below the hairline in front.
         tips: How uneven the tips are.
         locks: Locks around the head.
@@ -46,39 +48,68 @@ class _Cut:
     top: float
     side: float
     back: float
+    part_deg: float
+    reach: float
     fringe: float
     tips: float
     locks: int
     depth: float
     fall: float = 0.0
-    leave: float = 0.742
+    leave: float = 0.772
 
 
 _CUTS = {
     "short": _Cut(
-        top=0.017, side=0.008, back=0.008, fringe=0.012, tips=0.007, locks=38, depth=0.30
+        top=0.019,
+        side=0.007,
+        back=0.009,
+        part_deg=32,
+        reach=0.93,
+        fringe=0.005,
+        tips=0.006,
+        locks=34,
+        depth=0.26,
     ),
     "bob": _Cut(
-        top=0.016,
-        side=0.021,
-        back=0.020,
-        fringe=0.026,
-        tips=0.006,
-        locks=44,
-        depth=0.16,
-        fall=0.095,
-    ),
-    "long": _Cut(
-        top=0.016,
+        top=0.015,
         side=0.020,
         back=0.020,
-        fringe=0.010,
-        tips=0.016,
+        part_deg=-26,
+        reach=0.90,
+        fringe=0.006,
+        tips=0.005,
         locks=40,
-        depth=0.18,
-        fall=0.225,
+        depth=0.14,
+        fall=0.128,
+    ),
+    "long": _Cut(
+        top=0.014,
+        side=0.019,
+        back=0.019,
+        part_deg=6,
+        reach=0.93,
+        fringe=0.004,
+        tips=0.020,
+        locks=36,
+        depth=0.16,
+        fall=0.262,
     ),
 }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Scalp:
+    """Where the hair stands on the template.
+
+    Attributes:
+        mix: (rows x columns, V) the scalp's points as mixtures of the base's vertices.
+        place: (rows, columns, 3) the same on the template.
+        mean_m: Their mean distance from their middle.
+    """
+
+    mix: sparse.csr_matrix
+    place: F64
+    mean_m: float
 
 
 def hair_parts(base: Base, pose: TPose, style: str, material: Material) -> list[Part]:
@@ -86,50 +117,57 @@ def hair_parts(base: Base, pose: TPose, style: str, material: Material) -> list[
     if style not in _CUTS:
         return []
     cut = _CUTS[style]
-    azimuth = np.linspace(-np.pi, np.pi, _COLUMNS + 1)
-    mix, away = _scalp_grid(base, style)
-    rows = _ROWS
-    scalp = (mix @ pose.vertices.astype(np.float64)).reshape(rows, _COLUMNS + 1, 3)
-    centre = scalp.reshape(-1, 3).mean(0)
-    out = scalp - centre
-    out /= np.linalg.norm(out, axis=-1, keepdims=True)
-    scale = np.linalg.norm(scalp - centre, axis=-1).mean() / away
-    thickness = _thickness(cut, azimuth, rows) * scale
-    shell = scalp + out * thickness[..., None]
-    weights = (mix @ pose.weights).reshape(rows, _COLUMNS + 1, -1)
+    ground = _scalp(base, style)
+    scalp = (ground.mix @ pose.vertices.astype(np.float64)).reshape(ground.place.shape)
+    out = scalp - scalp.reshape(-1, 3).mean(0)
+    length = np.linalg.norm(out, axis=-1, keepdims=True)
+    scale = float(length.mean()) / ground.mean_m
+    shell = scalp + out / length * (_thickness(cut, ground.place) * scale)[..., None]
+    weights = (ground.mix @ pose.weights).reshape(*shell.shape[:2], -1)
     if cut.fall:
-        shell, weights = _hang(cut, shell, weights, azimuth, scale, base, pose)
+        shell, weights = _hang(cut, shell, weights, scale, base, pose)
     return [_part(shell, weights, pose, material)]
 
 
 @lru_cache(maxsize=4)
-def _scalp_grid(base: Base, style: str) -> tuple[sparse.csr_matrix, float]:
-    """Return scalp points as mixtures (rows x columns, V), and their mean distance from within."""
+def _scalp(base: Base, style: str) -> _Scalp:
     cut = _CUTS[style]
-    azimuth = np.linspace(-np.pi, np.pi, _COLUMNS + 1)
+    azimuth = _azimuths()
+    relief = 0.5 + 0.5 * _locks(cut, azimuth, 1.0)
     height = hairline_height(azimuth)
+    front = np.clip(1 - np.abs(azimuth) / np.radians(62), 0, 1) ** 0.7
     if cut.fall:
         height = np.where(_hanging(azimuth) > 0, np.maximum(height, cut.leave), height)
-    front = np.clip(1 - np.abs(azimuth) / np.radians(62), 0, 1) ** 0.7
-    height = height - cut.fringe * front * (0.55 + 0.45 * _locks(cut, azimuth, 0.0))
-    height -= cut.tips * (0.5 + 0.5 * _locks(cut, azimuth, 0.0)) * (1 - front) * (cut.fall == 0)
+    else:
+        height = height - cut.tips * relief * (1 - front)
+    height = height - cut.fringe * front * (0.4 + 0.6 * relief)
 
     quads, _ = skin_regions(base)["face"]
     corners = base.quads[quads].astype(np.int64)
     corners = corners[base.template[corners][..., 1].min(1) > 0.6]
     triangles = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
-
     level = np.full(len(azimuth), 0.08)
     for _ in range(5):  # where the scalp has the hairline's height
         ends = np.stack([level * np.sin(azimuth), height - _CENTRE[1], level * np.cos(azimuth)], -1)
         place, _ = _cast(base, triangles, ends)
         level = np.hypot(place[:, 0], place[:, 2] - _CENTRE[2])
     ends /= np.linalg.norm(ends, axis=1, keepdims=True)
-    start = _WHORL / np.linalg.norm(_WHORL)
-    share = np.linspace(0.015, 1, _ROWS)[:, None, None]
-    rays = (1 - share) * start + share * ends
+
+    # Locks start on the parting, the nearer to the forehead the nearer they end to its front end.
+    whorl = _WHORL / np.linalg.norm(_WHORL)
+    turn = (np.degrees(azimuth) - cut.part_deg + 180) % 360 - 180
+    along = (cut.reach * np.clip(1 - np.abs(turn) / 115, 0, 1))[:, None]
+    front_end = ends[np.abs(turn).argmin()]
+    starts = whorl + along * (front_end - whorl)
+    share = np.linspace(0, 1, _ROWS)[:, None, None]
+    rays = (1 - share) * (starts / np.linalg.norm(starts, axis=1, keepdims=True)) + share * ends
     place, mix = _cast(base, triangles, rays.reshape(-1, 3))
-    return mix, float(np.linalg.norm(place - place.mean(0), axis=1).mean())
+    mean_m = float(np.linalg.norm(place - place.mean(0), axis=1).mean())
+    return _Scalp(mix=mix, place=place.reshape(_ROWS, len(azimuth), 3), mean_m=mean_m)
+
+
+def _azimuths() -> F64:
+    return np.linspace(-np.pi, np.pi, _COLUMNS + 1)
 
 
 def _cast(base: Base, triangles: Array, rays: F64) -> tuple[F64, sparse.csr_matrix]:
@@ -169,21 +207,19 @@ def _cast(base: Base, triangles: Array, rays: F64) -> tuple[F64, sparse.csr_matr
     return _CENTRE + rays * best[:, 3:], mix
 
 
-def _thickness(cut: _Cut, azimuth: F64, rows: int) -> F64:
+def _thickness(cut: _Cut, place: F64) -> F64:
     """Return the shell's thickness (rows, columns) over the scalp."""
-    s = np.linspace(0, 1, rows)[:, None]
-    turn = np.degrees(np.abs(azimuth))
-    low = np.interp(
-        turn, [0, 45, 70, 110, 150, 180], [cut.top, cut.top, cut.side, cut.side, cut.back, cut.back]
-    )
-    rise = np.interp(s[:, 0], [0, 0.25, 0.6, 1], [1.0, 1.0, 0.35, 0.0])[:, None]
-    body = cut.top * rise + low * (1 - rise)
-    if cut.fall:
-        taper = np.where(_hanging(azimuth) > 0, 1.0, 1 - 0.75 * _ease((s - 0.8) / 0.2))
-    else:
-        taper = 1 - 0.82 * _ease((s - 0.72) / 0.28)
-    furrow = 1 + cut.depth * _locks(cut, azimuth, s) * _ease(s / 0.25)
-    return body * taper * furrow
+    azimuth = _azimuths()
+    s = np.linspace(0, 1, len(place))[:, None]
+    behind = np.clip((_CENTRE[2] - place[..., 2]) / 0.06, 0, 1)
+    low = cut.side + (cut.back - cut.side) * behind
+    body = low + (cut.top - low) * _ease((place[..., 1] - 0.765) / 0.06)
+    hanging = _hanging(azimuth) if cut.fall else np.zeros(len(azimuth))
+    taper = 1 - (1 - hanging) * 0.93 * _ease((s - 0.66) / 0.34)
+    root = 0.45 + 0.55 * _ease(s / 0.22)  # hair lies flat where it is parted
+    length = np.linalg.norm(np.diff(place, axis=0), axis=-1).sum(0)
+    root = root * (0.25 + 0.75 * _ease(length / 0.06))
+    return body * taper * root * (1 + cut.depth * _locks(cut, azimuth, s) * _ease(s / 0.3))
 
 
 def _locks(cut: _Cut, azimuth: F64, s: F64 | float) -> F64:
@@ -204,21 +240,16 @@ def _hanging(azimuth: F64) -> F64:
 
 
 def _hang(
-    cut: _Cut,
-    shell: F64,
-    weights: Array,
-    azimuth: F64,
-    scale: float,
-    base: Base,
-    pose: TPose,
+    cut: _Cut, shell: F64, weights: Array, scale: float, base: Base, pose: TPose
 ) -> tuple[F64, Array]:
     """Return the shell and weights with the rows that hang below it."""
+    azimuth = _azimuths()
     count = 14
     down = np.linspace(0, 1, count + 1)[1:, None]
     turn = np.degrees(np.abs(azimuth))
     # Beside the face hair stops at the chin; only behind the ears does it reach its length.
-    chin = min(cut.fall, 0.100)
-    length = np.interp(turn, [62, 72, 105, 130, 180], [0.0, chin, chin, cut.fall, cut.fall])
+    chin = min(cut.fall, 0.130)
+    length = np.interp(turn, [62, 72, 118, 150, 180], [0.0, chin, chin, cut.fall, cut.fall])
     length = (
         length * _hanging(azimuth) * (1 + 0.5 * cut.tips / cut.fall * _locks(cut, azimuth, 1.0))
     )
@@ -226,32 +257,35 @@ def _hang(
     flat = last - shell.reshape(-1, 3).mean(0)
     flat[:, 1] = 0
     flat /= np.linalg.norm(flat, axis=1, keepdims=True)
-    swing = 0.010 * np.sin(np.pi * down * 0.8) - 0.014 * down**2
+    swing = 0.004 * np.sin(np.pi * down) - 0.010 * down**2
     relief = 0.0035 * _locks(cut, azimuth, 1.0 + down)
     hanging = _hanging(azimuth)[None, :, None]
     rows = last[None] + flat[None] * ((swing + relief) * scale)[..., None] * hanging
     rows[..., 1] -= (length * down) * scale
-    rows = _outside(rows, base, pose, 0.016)
+    rows = _outside(rows, base, pose, 0.026)
     # Below the neck's base the back carries hair, or it would swing through the shoulders.
     neck, chest = pose.joint("neck")[1], pose.joint("upperChest")[1]
     back = np.clip((neck + 0.04 - rows[..., 1]) / (neck + 0.04 - chest), 0, 1)[..., None]
     rest = np.zeros(weights.shape[-1], np.float32)
     rest[HUMANOID_NAMES.index("upperChest")] = 1
     hung = weights[-1][None] * (1 - back) + rest * back
+    rows[:, hanging[0, :, 0] == 0] = last[hanging[0, :, 0] == 0]  # nothing hangs over the face
     return np.concatenate([shell, rows]), np.concatenate([weights, hung])
 
 
 def _outside(rows: F64, base: Base, pose: TPose, clearance: float) -> F64:
-    """Return points moved out to `clearance` over the body's nearest vertices."""
+    """Return points moved out to `clearance` over shoulders and back."""
     quads = base.quads[base.group("body")].astype(np.int64)
     triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
     normals = vertex_normals(pose.vertices, triangles)
     body = np.unique(triangles)
+    body = body[base.template[body, 1] < 0.60]  # shoulders and back
     flat = rows.reshape(-1, 3)
-    _, near = KDTree(pose.vertices[body]).query(flat)
+    distance, near = KDTree(pose.vertices[body]).query(flat)
     near = body[near]
     depth = ((flat - pose.vertices[near]) * normals[near]).sum(1)
-    moved: F64 = flat + normals[near] * np.maximum(clearance - depth, 0)[:, None]
+    push = np.where(distance < 3 * clearance, np.maximum(clearance - depth, 0), 0)
+    moved: F64 = flat + normals[near] * push[:, None]
     return moved.reshape(rows.shape)
 
 
@@ -261,6 +295,9 @@ def _part(shell: F64, weights: Array, pose: TPose, material: Material) -> Part:
     a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
     triangles = np.stack([np.stack([a, b, c], -1), np.stack([a, c, d], -1)], 2).reshape(-1, 3)
     vertices = shell.reshape(-1, 3)
+    corner = vertices[triangles]
+    area = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    triangles = triangles[np.linalg.norm(area, axis=1) > 1e-10]  # where nothing hangs
     normals = vertex_normals(vertices, triangles).reshape(rows, columns, 3)
     seam = normals[:, 0] + normals[:, -1]  # both ends of a row are the same place
     normals[:, 0] = normals[:, -1] = seam / np.linalg.norm(seam, axis=1, keepdims=True)

@@ -30,7 +30,7 @@ _HAIRLINE_M = (
 )  # fmt: skip
 # The brow's middle line and half width over x, from the inner end to the tail.
 _BROW_X = (0.0115, 0.018, 0.028, 0.038, 0.047, 0.056)
-_BROW_Y = (0.7465, 0.7478, 0.7500, 0.7517, 0.7505, 0.7465)
+_BROW_Y = (0.7478, 0.7487, 0.7502, 0.7514, 0.7502, 0.7464)
 _BROW_HALF = (0.0022, 0.0031, 0.0033, 0.0028, 0.0019, 0.0006)
 
 
@@ -135,7 +135,7 @@ def _paint_scalp(picture: F32, spec: AvatarSpec, place: F32) -> None:
     azimuth = np.arctan2(place[..., 0], place[..., 2] - _AXIS_Z)
     hairs = np.interp((azimuth * 180) % 2047, np.arange(2048), table).astype(np.float32)
     amount = np.clip((above + 0.004 * (hairs - 0.3)) / 0.008, 0, 1) * (place[..., 1] > 0.655)
-    full = 0.55 if spec.hair == "shaved" else 0.92
+    full = 0.62 if spec.hair == "shaved" else 0.92
     _tint(picture, rgb_of(spec.colors.hair), full * amount)
 
 

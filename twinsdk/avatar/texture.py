@@ -26,8 +26,8 @@ def paint_materials(base: Base, spec: AvatarSpec) -> dict[str, Material]:
     colors = spec.colors
     flat = {
         "teeth": "#efe9dc",
-        "tongue": "#b8686a",
-        "mouth": "#7a3436",
+        "tongue": "#a85a5c",
+        "mouth": "#4a2023",
         "lashes": "#1a1412",
         "top": colors.top,
         "bottom": colors.bottom,
