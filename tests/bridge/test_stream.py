@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import zmq
 
-from twinsdk.bridge import Publisher, Subscriber
+from twinsdk.bridge import AsyncSubscriber, Publisher, Subscriber
 from twinsdk.core.clock import now_ns
 from twinsdk.errors import EndpointError, SkeletonMismatchError, UsageError, WireError
 
@@ -311,7 +312,7 @@ def test_malformed_messages_are_counted_and_harm_nobody(publisher, make):
 
 
 def test_a_client_of_another_version_or_codec_is_refused_in_words(publisher, make, monkeypatch):
-    from twinsdk.bridge import messages, subscriber
+    from twinsdk.bridge import messages, receiver
 
     publisher.send(make(1))
     for fields, words in (
@@ -319,7 +320,7 @@ def test_a_client_of_another_version_or_codec_is_refused_in_words(publisher, mak
         ({"codecs": (0,)}, "publish with another codec"),
     ):
         monkeypatch.setattr(
-            subscriber, "Hello", lambda client, f=fields: messages.Hello(client=client, **f)
+            receiver, "Hello", lambda client, f=fields: messages.Hello(client=client, **f)
         )
         with Subscriber(publisher.endpoint) as refused, pytest.raises(WireError, match=words):
             refused.recv(5)
@@ -338,6 +339,33 @@ def test_old_frames_are_dropped_and_counted_when_asked(publisher, make):
     with streaming(publisher, late), Subscriber(publisher.endpoint, max_age_s=0.5) as subscriber:
         assert subscriber.recv(0.5) is None
         assert subscriber.stats.stale > 0
+
+
+def test_the_asynchronous_subscriber_gets_the_same_frames(publisher, make, avatar):
+    async def collect():
+        async with AsyncSubscriber(publisher.endpoint) as subscriber:
+            sequences = []
+            async for frame in subscriber:
+                sequences.append(frame.sequence)
+                if len(sequences) == 20:
+                    return sequences, subscriber.descriptor.hash
+            raise AssertionError("the stream has no end")
+
+    async def both():
+        return await asyncio.wait_for(asyncio.gather(collect(), collect()), timeout=20)
+
+    with streaming(publisher, make):
+        for sequences, found in asyncio.run(both()):
+            assert sequences == sorted(set(sequences))
+            assert found == avatar.hash
+
+
+def test_the_asynchronous_subscriber_times_out(publisher):
+    async def wait():
+        async with AsyncSubscriber(publisher.endpoint) as subscriber:
+            return await subscriber.recv(0.1)
+
+    assert asyncio.run(wait()) is None
 
 
 def test_the_clock_offset_of_one_machine_is_within_its_uncertainty(publisher, make):

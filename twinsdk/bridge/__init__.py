@@ -2,10 +2,11 @@
 
 from twinsdk.bridge.descriptor import AvatarDescriptor, describe
 from twinsdk.bridge.publisher import Publisher, PublisherStats
-from twinsdk.bridge.subscriber import Subscriber, SubscriberStats
+from twinsdk.bridge.subscriber import AsyncSubscriber, Subscriber, SubscriberStats
 from twinsdk.bridge.wire import Codec, FrameHeader
 
 __all__ = [
+    "AsyncSubscriber",
     "AvatarDescriptor",
     "Codec",
     "FrameHeader",
