@@ -278,9 +278,9 @@ def test_a_folder_and_a_missing_file_are_told_apart(tmp_path):
 
 def test_an_unknown_extension_names_the_known_ones(tmp_path, clip):
     write(tmp_path / "a.xyz", "x")
-    with pytest.raises(FormatError, match=r"expected one of \.bvh .*got \.xyz"):
+    with pytest.raises(FormatError, match=r"expected one of .*\.bvh .*got \.xyz"):
         load_clip(tmp_path / "a.xyz")
-    with pytest.raises(OutputError, match=r"expected one of \.bvh .*got no extension"):
+    with pytest.raises(OutputError, match=r"expected one of .*\.bvh .*got no extension"):
         save_clip(clip, tmp_path / "a")
 
 

@@ -30,22 +30,11 @@ from twinsdk.errors import FormatError, ValueRangeError
 from twinsdk.formats import bvh_text
 from twinsdk.formats.guard import MAX_FILE_BYTES, read_bytes, reading
 from twinsdk.formats.rest import carry_translations, with_identity_rest
+from twinsdk.formats.units import REACH_OF_HEIGHT, guess_unit
 
 __all__ = ["BvhFile", "BvhReport", "read", "read_clip", "write", "write_clip"]
 
 _CENTIMETRE_M = 0.01
-# Units met in the wild, metres. CMU's is (1 / 0.45) inches.
-_UNITS = {
-    "metres": 1.0,
-    "centimetres": 0.01,
-    "millimetres": 0.001,
-    "inches": 0.0254,
-    "CMU units": 0.0254 / 0.45,
-}
-# The longest way from hips to a leaf is 0.65 to 0.85 of a person's height in any pose.
-_TYPICAL_REACH_M = 1.25
-_REACH_OF_HEIGHT = 0.75
-_ODD_UNIT_PENALTY = 0.35  # in log length: an odd unit must fit clearly better than a metric one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +143,7 @@ def _build(text: bvh_text.BvhText, unit_m: float | None) -> BvhFile:
     parents = np.array([joint.parent for joint in joints])
     rotations, positions = _channels(text, offsets, notes)
     reach = _reach(joints, offsets, positions)
-    unit, reason = (unit_m, "given by the caller") if unit_m else _guess_unit(reach)
+    unit, reason = (unit_m, "given by the caller") if unit_m else guess_unit(reach)
     skeleton = Skeleton(
         names=tuple(joint.name for joint in joints),
         parents=parents,
@@ -187,7 +176,7 @@ def _build(text: bvh_text.BvhText, unit_m: float | None) -> BvhFile:
     report = BvhReport(
         unit_m=unit,
         unit_reason=reason,
-        height_m=reach * unit / _REACH_OF_HEIGHT,
+        height_m=reach * unit / REACH_OF_HEIGHT,
         up_axis=_up_axis(clip),
         declared_frames=text.declared_frames,
         euler_orders={joint.name: _order(joint) for joint in joints},
@@ -285,19 +274,6 @@ def _reach(joints: list[bvh_text.Joint], offsets: F64, positions: Mapping[int, F
         if joint.end_site is not None
     ]
     return max([float(length.max()), *ends])
-
-
-def _guess_unit(reach: float) -> tuple[float, str]:
-    if reach <= 1e-9:
-        return 1.0, "no bone has a length; taken as metres"
-
-    def cost(name: str) -> float:
-        odd = 0.0 if name.endswith("metres") else _ODD_UNIT_PENALTY
-        return abs(float(np.log(reach * _UNITS[name] / _TYPICAL_REACH_M))) + odd
-
-    name = min(_UNITS, key=cost)
-    height = reach * _UNITS[name] / _REACH_OF_HEIGHT
-    return _UNITS[name], f"{name}: the figure is then about {height:.2f} m tall"
 
 
 def _up_axis(clip: MotionClip) -> str:

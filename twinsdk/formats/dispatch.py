@@ -26,6 +26,8 @@ __all__ = [
 
 # extension -> "module:function"; each takes (path) or (value, path).
 CLIP_READERS: dict[str, str] = {
+    ".amc": "acclaim:read_clip",
+    ".amc.gz": "acclaim:read_clip",
     ".bvh": "bvh:read_clip",
     ".bvh.gz": "bvh:read_clip",
     ".glb": "animation:read_clip",
