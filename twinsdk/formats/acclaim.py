@@ -289,12 +289,14 @@ def _motion(data: bytes, asf: AsfSkeleton, fps: float) -> MotionClip:
     if unknown or len(set(pattern)) != len(pattern):
         raise FormatError(f"expected bones of the .asf, got {unknown[:4] or pattern[:4]}")
     frames = len(names) // per_frame
-    if names != pattern * frames:
-        wrong = next(i for i, name in enumerate(names) if name != pattern[i % per_frame])
-        raise FormatError(
-            f"frame {wrong // per_frame + 1}: expected bone {pattern[wrong % per_frame]!r}, "
-            f"got {names[wrong]!r}"
-        )
+    for i, name in enumerate(names):
+        if name != pattern[i % per_frame]:
+            raise FormatError(
+                f"frame {i // per_frame + 1}: expected bone {pattern[i % per_frame]!r}, "
+                f"got {name!r}"
+            )
+    if len(names) % per_frame:
+        raise FormatError(f"frame {frames + 1}: expected {per_frame} bones, the file ends before")
     widths = [len(asf.channels[skeleton.joint(name)]) for name in pattern]
     columns = 1 + sum(widths)  # the frame number first
     values = parse_numbers(_LINE_NAME.sub(b"", data)).reshape(-1)
