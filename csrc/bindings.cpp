@@ -7,14 +7,21 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
+
 #include "twinsdk/isa.hpp"
 #include "twinsdk/kinematics.hpp"
+#include "twinsdk/normals.hpp"
 #include "twinsdk/numbers.hpp"
+#include "twinsdk/pool.hpp"
 #include "twinsdk/pose_codec.hpp"
 #include "twinsdk/rig.hpp"
 #include "twinsdk/skinning.hpp"
@@ -58,6 +65,21 @@ py::tuple SupportedIsas() {
   if (Supported(Isa::kAvx2)) names.append("avx2");
   if (Supported(Isa::kAvx512)) names.append("avx512");
   return py::tuple(names);
+}
+
+// Whether every number is finite: a finite number times 0 is 0, NaN and infinity give NaN.
+bool AllFinite(const Array<float>& array) {
+  const float* values = array.data();
+  const std::int64_t count = array.size();
+  float sums[8] = {};
+  std::int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    for (int k = 0; k < 8; ++k) sums[k] += values[i + k] * 0.0f;
+  }
+  for (; i < count; ++i) sums[0] += values[i] * 0.0f;
+  float sum = 0;
+  for (const float s : sums) sum += s;
+  return sum == 0;
 }
 
 void BindForward(const Array<std::int32_t>& parents, const Array<float>& rest_translations,
@@ -160,6 +182,48 @@ void BindTwoBone(const Array<float>& roots, const Array<float>& middles, const A
   SolveTwoBone(job);
 }
 
+// The pool of one bound object, started at its first call with more than one thread.
+class LazyPool {
+ public:
+  LazyPool() = default;
+  ~LazyPool() {
+    if (process_ != Process()) (void)pool_.release();
+  }
+
+  Pool* Get(int threads) {
+    if (threads < 2) return nullptr;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    // After a fork the threads are gone: what is left of the pool is abandoned.
+    if (pool_ != nullptr && process_ != Process()) (void)pool_.release();
+    if (pool_ == nullptr || pool_->threads() != threads) {
+      if (pool_ != nullptr) retired_.push_back(std::move(pool_));  // another call may be in it
+      pool_ = std::make_unique<Pool>(threads);
+      process_ = Process();
+    }
+    return pool_.get();
+  }
+
+ private:
+  static long Process() {
+#if defined(_WIN32)
+    return 0;
+#else
+    return static_cast<long>(getpid());
+#endif
+  }
+
+  std::mutex mutex_;
+  std::unique_ptr<Pool> pool_;
+  std::vector<std::unique_ptr<Pool>> retired_;
+  long process_ = Process();
+};
+
+Method MethodNamed(const std::string& name) {
+  if (name == "linear") return Method::kLinear;
+  if (name == "dual") return Method::kDual;
+  throw std::invalid_argument("method: expected linear or dual");
+}
+
 class BoundRig {
  public:
   BoundRig(const Array<float>& vertices, const MaybeArray<float>& normals,
@@ -199,39 +263,54 @@ class BoundRig {
   }
 
   void SkinWith(const Array<float>& matrices, const MaybeArray<float>& morph_weights,
-                Array<float>& positions, MaybeArray<float>& normals, bool block_order) const {
-    const std::int64_t frames = rig_->joint_count ? matrices.size() / (12 * rig_->joint_count) : 0;
-    Expect(matrices.size() == frames * rig_->joint_count * 12, "matrices");
-    ExpectOutputs(frames, morph_weights, positions, normals, block_order);
-    SkinJob job = {};
-    job.frames = frames;
+                const MaybeArray<float>& points, Array<float>& positions,
+                MaybeArray<float>& normals, const std::string& method, bool block_order,
+                int threads) {
+    const std::int64_t size = 12 * std::int64_t{rig_->joint_count};
+    const std::int64_t frames = matrices.size() / size;
+    Expect(matrices.size() == frames * size, "matrices");
+    SkinJob job = Outputs(frames, morph_weights, positions, normals, method, block_order);
     job.matrices = matrices.data();
-    job.morph_weights = DataOrNull(morph_weights);
-    job.positions = positions.mutable_data();
-    job.normals = MutableOrNull(normals);
-    job.block_order = block_order;
+    job.points = DataOrNull(points);
+    if (points) job.points_stride = PointsStride(*points, frames);
     const py::gil_scoped_release release;
     SkinScratch scratch;
-    SkinMatrices(*rig_, job, isa_, &scratch);
+    SkinMatrices(*rig_, job, {isa_, pool_.Get(threads)}, &scratch);
   }
 
   void Pose(const Array<float>& rotations, const Array<float>& root_translations,
             const MaybeArray<float>& morph_weights, Array<float>& positions,
-            MaybeArray<float>& normals, bool block_order) const {
+            MaybeArray<float>& normals, const std::string& method, bool block_order, int threads) {
     Expect(!rig_->parents.empty(), "parents");
     const std::int64_t frames = root_translations.size() / 3;
     Expect(rotations.size() == frames * rig_->joint_count * 4, "rotations");
-    ExpectOutputs(frames, morph_weights, positions, normals, block_order);
-    const PoseJob job = {frames,
-                         rotations.data(),
-                         root_translations.data(),
-                         DataOrNull(morph_weights),
-                         positions.mutable_data(),
-                         MutableOrNull(normals),
-                         block_order};
+    const PoseJob job = {rotations.data(), root_translations.data(),
+                         Outputs(frames, morph_weights, positions, normals, method, block_order)};
     const py::gil_scoped_release release;
     SkinScratch scratch;
-    SkinPoses(*rig_, job, isa_, &scratch);
+    SkinPoses(*rig_, job, {isa_, pool_.Get(threads)}, &scratch);
+  }
+
+  void Gradients(const Array<float>& matrices, const MaybeArray<float>& points,
+                 const Array<float>& grad_positions, MaybeArray<float>& grad_points,
+                 MaybeArray<float>& grad_matrices, int threads) {
+    const std::int64_t size = 12 * std::int64_t{rig_->joint_count};
+    const std::int64_t frames = matrices.size() / size;
+    Expect(matrices.size() == frames * size, "matrices");
+    const std::int64_t rows = 3 * frames * rig_->vertex_count;
+    Expect(grad_positions.size() == rows, "grad_positions");
+    Expect(!grad_points || grad_points->size() == rows, "grad_points");
+    Expect(!grad_matrices || grad_matrices->size() == frames * size, "grad_matrices");
+    SkinGradientJob job = {};
+    job.frames = frames;
+    job.matrices = matrices.data();
+    job.points = DataOrNull(points);
+    if (points) job.points_stride = PointsStride(*points, frames);
+    job.grad_positions = grad_positions.data();
+    job.grad_points = MutableOrNull(grad_points);
+    job.grad_matrices = MutableOrNull(grad_matrices);
+    const py::gil_scoped_release release;
+    SkinGradients(*rig_, job, {isa_, pool_.Get(threads)});
   }
 
   Array<std::int32_t> Order() const {
@@ -239,29 +318,75 @@ class BoundRig {
   }
   std::int64_t vertex_count() const { return rig_->vertex_count; }
   std::int64_t block_count() const { return rig_->block_count; }
-  std::int64_t listed_joints() const { return static_cast<std::int64_t>(rig_->joint_rows.size()); }
+  std::int64_t listed_joints() const { return static_cast<std::int64_t>(rig_->joints.size()); }
   std::int32_t morph_count() const { return rig_->morph_count; }
 
  private:
-  void ExpectOutputs(std::int64_t frames, const MaybeArray<float>& morph_weights,
-                     const Array<float>& positions, const MaybeArray<float>& normals,
-                     bool block_order) const {
+  std::int64_t PointsStride(const Array<float>& points, std::int64_t frames) const {
+    const std::int64_t one = 3 * rig_->vertex_count;
+    Expect(points.size() == one || points.size() == frames * one, "points");
+    return points.size() == one ? 0 : one;
+  }
+
+  SkinJob Outputs(std::int64_t frames, const MaybeArray<float>& morph_weights,
+                  Array<float>& positions, MaybeArray<float>& normals, const std::string& method,
+                  bool block_order) const {
     const std::int64_t rows = block_order ? kBlock * rig_->block_count : rig_->vertex_count;
     Expect(positions.size() == frames * rows * 3, "positions");
     Expect(!morph_weights || morph_weights->size() == frames * rig_->morph_count, "morph_weights");
-    Expect(
-        !normals || (normals->size() == frames * rows * 3 && !rig_->normals.empty()) || rows == 0,
-        "normals");
+    Expect(!normals || (normals->size() == frames * rows * 3 &&
+                        rig_->normals.size() == rig_->positions.size()),
+           "normals");
+    SkinJob job = {};
+    job.frames = frames;
+    job.method = MethodNamed(method);
+    job.morph_weights = DataOrNull(morph_weights);
+    job.positions = positions.mutable_data();
+    job.normals = MutableOrNull(normals);
+    job.block_order = block_order;
+    return job;
   }
 
   Isa isa_;
   std::unique_ptr<const Rig> rig_;
+  LazyPool pool_;
+};
+
+class BoundNormals {
+ public:
+  BoundNormals(const Array<std::uint32_t>& triangles, std::int64_t vertex_count,
+               const MaybeArray<std::int32_t>& owners, const std::string& isa)
+      : isa_(IsaNamed(isa)) {
+    Expect(!owners || owners->size() == vertex_count, "owners");
+    const std::uint32_t* corners = triangles.data();
+    const std::int64_t count = triangles.size() / 3;
+    for (std::int64_t i = 0; i < 3 * count; ++i) Expect(corners[i] < vertex_count, "triangles");
+    const std::int32_t* owner = DataOrNull(owners);
+    const py::gil_scoped_release release;
+    normals_ = std::make_unique<const MeshNormals>(corners, count, vertex_count, owner);
+  }
+
+  void Recompute(const Array<float>& vertices, Array<float>& normals, int threads) {
+    const std::int64_t size = 3 * normals_->vertex_count();
+    const std::int64_t frames = size ? vertices.size() / size : 0;
+    Expect(vertices.size() == frames * size && normals.size() == vertices.size(), "normals");
+    const float* points = vertices.data();
+    float* out = normals.mutable_data();
+    const py::gil_scoped_release release;
+    normals_->Recompute(points, frames, out, {isa_, pool_.Get(threads)});
+  }
+
+ private:
+  Isa isa_;
+  std::unique_ptr<const MeshNormals> normals_;
+  LazyPool pool_;
 };
 
 }  // namespace
 
 PYBIND11_MODULE(_kernel, m, py::mod_gil_not_used()) {
   m.def("supported_isas", &SupportedIsas);
+  m.def("all_finite", &AllFinite, py::arg("array").noconvert());
   m.def("forward_kinematics", &BindForward, py::kw_only(), py::arg("parents").noconvert(),
         py::arg("rest_translations").noconvert(), py::arg("rotations").noconvert(),
         py::arg("root_translations").noconvert(), py::arg("world_rotations").noconvert(),
@@ -290,16 +415,29 @@ PYBIND11_MODULE(_kernel, m, py::mod_gil_not_used()) {
            py::arg("rest_translations").noconvert(), py::arg("inverse_bind").noconvert(),
            py::arg("isa"))
       .def("skin", &BoundRig::SkinWith, py::kw_only(), py::arg("matrices").noconvert(),
-           py::arg("morph_weights").noconvert(), py::arg("positions").noconvert(),
-           py::arg("normals").noconvert(), py::arg("block_order"))
+           py::arg("morph_weights").noconvert(), py::arg("points").noconvert(),
+           py::arg("positions").noconvert(), py::arg("normals").noconvert(), py::arg("method"),
+           py::arg("block_order"), py::arg("threads"))
       .def("pose", &BoundRig::Pose, py::kw_only(), py::arg("rotations").noconvert(),
            py::arg("root_translations").noconvert(), py::arg("morph_weights").noconvert(),
-           py::arg("positions").noconvert(), py::arg("normals").noconvert(), py::arg("block_order"))
+           py::arg("positions").noconvert(), py::arg("normals").noconvert(), py::arg("method"),
+           py::arg("block_order"), py::arg("threads"))
+      .def("gradients", &BoundRig::Gradients, py::kw_only(), py::arg("matrices").noconvert(),
+           py::arg("points").noconvert(), py::arg("grad_positions").noconvert(),
+           py::arg("grad_points").noconvert(), py::arg("grad_matrices").noconvert(),
+           py::arg("threads"))
       .def_property_readonly("order", &BoundRig::Order)
       .def_property_readonly("vertex_count", &BoundRig::vertex_count)
       .def_property_readonly("block_count", &BoundRig::block_count)
       .def_property_readonly("listed_joints", &BoundRig::listed_joints)
       .def_property_readonly("morph_count", &BoundRig::morph_count);
+  py::class_<BoundNormals>(m, "MeshNormals")
+      .def(py::init<const Array<std::uint32_t>&, std::int64_t, const MaybeArray<std::int32_t>&,
+                    const std::string&>(),
+           py::kw_only(), py::arg("triangles").noconvert(), py::arg("vertex_count"),
+           py::arg("owners").noconvert(), py::arg("isa"))
+      .def("recompute", &BoundNormals::Recompute, py::kw_only(), py::arg("vertices").noconvert(),
+           py::arg("normals").noconvert(), py::arg("threads"));
 }
 
 }  // namespace twinsdk

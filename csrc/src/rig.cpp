@@ -163,32 +163,33 @@ Rig::Rig(const RigSource& source)
   positions.resize(block_count * kBlockFloats);
   if (source.normals != nullptr) normals.resize(block_count * kBlockFloats);
   offsets.push_back(0);
-  std::vector<std::int32_t> joints;
+  std::vector<std::int32_t> listed;
   for (std::int64_t b = 0; b < block_count; ++b) {
     const std::int32_t* row = rows.data() + b * kBlock;
     pack(source.vertices, positions.data() + b * kBlockFloats, b);
     if (source.normals != nullptr) pack(source.normals, normals.data() + b * kBlockFloats, b);
     bool run = true;
-    joints.clear();
+    listed.clear();
     for (int q = 0; q < kBlock; ++q) {
       run = run && row[q] == row[0] + q;
-      if (row[q] >= 0) Unite(influences, row[q], &joints);
+      pivots.push_back(row[q] < 0 ? 0 : influences.dominant[row[q]]);
+      if (row[q] >= 0) Unite(influences, row[q], &listed);
     }
     runs.push_back(run ? row[0] : -1);
-    std::sort(joints.begin(), joints.end());
+    std::sort(listed.begin(), listed.end());
     const std::size_t base = weights.size();
-    weights.resize(base + joints.size() * kBlock, 0.0f);
+    weights.resize(base + listed.size() * kBlock, 0.0f);
     for (int q = 0; q < kBlock; ++q) {
       if (row[q] < 0) continue;
       for (std::int64_t i = influences.first[row[q]]; i < influences.first[row[q] + 1]; ++i) {
         const Influence& influence = influences.list[i];
         const auto slot =
-            std::lower_bound(joints.begin(), joints.end(), influence.joint) - joints.begin();
+            std::lower_bound(listed.begin(), listed.end(), influence.joint) - listed.begin();
         weights[base + slot * kBlock + q] = static_cast<float>(influence.weight);
       }
     }
-    for (const std::int32_t joint : joints) joint_rows.push_back(12 * joint);
-    offsets.push_back(static_cast<std::int32_t>(joint_rows.size()));
+    joints.insert(joints.end(), listed.begin(), listed.end());
+    offsets.push_back(static_cast<std::int32_t>(joints.size()));
   }
 
   morph_masks.resize(block_count * morph_words, 0);

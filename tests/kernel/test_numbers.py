@@ -62,7 +62,7 @@ def test_any_bytes_give_numbers_or_a_format_error_just_as_the_reference_does(tex
     if all(reference._NUMBER.fullmatch(word) and math.isfinite(float(word)) for word in words):
         assert kernel.parse_numbers(text).tolist() == [float(word) for word in words]
     else:
-        with pytest.raises(FormatError, match="byte [0-9]+: expected a number"):
+        with pytest.raises(FormatError, match=r"byte [0-9]+: expected a number"):
             kernel.parse_numbers(text)
 
 

@@ -11,6 +11,7 @@ _U16 = npt.NDArray[np.uint16]
 _U32 = npt.NDArray[np.uint32]
 
 def supported_isas() -> tuple[str, ...]: ...
+def all_finite(array: _F32) -> bool: ...
 def forward_kinematics(
     *,
     parents: _I32,
@@ -60,9 +61,12 @@ class Rig:
         *,
         matrices: _F32,
         morph_weights: _F32 | None,
+        points: _F32 | None,
         positions: _F32,
         normals: _F32 | None,
+        method: str,
         block_order: bool,
+        threads: int,
     ) -> None: ...
     def pose(
         self,
@@ -72,7 +76,19 @@ class Rig:
         morph_weights: _F32 | None,
         positions: _F32,
         normals: _F32 | None,
+        method: str,
         block_order: bool,
+        threads: int,
+    ) -> None: ...
+    def gradients(
+        self,
+        *,
+        matrices: _F32,
+        points: _F32 | None,
+        grad_positions: _F32,
+        grad_points: _F32 | None,
+        grad_matrices: _F32 | None,
+        threads: int,
     ) -> None: ...
     @property
     def order(self) -> _I32: ...
@@ -84,3 +100,9 @@ class Rig:
     def listed_joints(self) -> int: ...
     @property
     def morph_count(self) -> int: ...
+
+class MeshNormals:
+    def __init__(
+        self, *, triangles: _U32, vertex_count: int, owners: _I32 | None, isa: str
+    ) -> None: ...
+    def recompute(self, *, vertices: _F32, normals: _F32, threads: int) -> None: ...

@@ -24,6 +24,7 @@ except ImportError:  # a checkout without a build, or no wheel for this platform
 
 __all__ = [
     "check_output",
+    "checked_f32",
     "checked_isa",
     "decode_expressions",
     "decode_rotations",
@@ -117,6 +118,23 @@ def forward_kinematics(
     return world_rotations, world_positions
 
 
+def checked_f32(name: str, value: npt.ArrayLike, shape: tuple[Dim, ...]) -> F32:
+    """Return what `arrays.as_f32` returns, at a tenth of its cost where nothing has to be changed.
+
+    Raises:
+        ShapeError, ValueRangeError: As there.
+    """
+    if (
+        type(value) is np.ndarray
+        and value.dtype == np.float32
+        and value.shape == shape
+        and value.flags.c_contiguous
+        and _module().all_finite(value)
+    ):
+        return value
+    return as_f32(name, value, shape)
+
+
 def encode_rotations(rotations: npt.ArrayLike, bits: int, out: Array | None = None) -> Array:
     """Return unit quaternions (..., 4) without their largest component, 32 or 48 bits each.
 
@@ -133,7 +151,7 @@ def encode_rotations(rotations: npt.ArrayLike, bits: int, out: Array | None = No
         ShapeError, ValueRangeError: An array cannot be used; the message names it.
     """
     given = np.asarray(rotations)
-    checked = as_f32("rotations", given, (*_letters(given.ndim - 1), 4))
+    checked = checked_f32("rotations", given, (*_own(given, 1), 4))
     lead = checked.shape[:-1]
     if _checked_bits(bits) == 48:
         out = _output("out", out, (*lead, 3), np.uint16)
@@ -176,7 +194,7 @@ def encode_expressions(weights: npt.ArrayLike, out: U8 | None = None) -> U8:
         ShapeError, ValueRangeError: An array cannot be used; the message names it.
     """
     given = np.asarray(weights)
-    checked = as_f32("weights", given, _letters(given.ndim))
+    checked = checked_f32("weights", given, given.shape)
     out = _output("out", out, checked.shape, np.uint8)
     _module().encode_unit8(checked, out)
     return out
@@ -286,6 +304,7 @@ def two_bone(
     return upper, lower
 
 
+@lru_cache(maxsize=1)
 def _module() -> Any:
     return implementation(isa())
 
@@ -298,8 +317,9 @@ def _known(isa: str, source: str) -> str:
     return isa
 
 
-def _letters(count: int) -> tuple[Dim, ...]:
-    return ("...",) * count
+def _own(array: Array, fixed: int) -> tuple[Dim, ...]:
+    """Return the leading dims of `array`, whatever they are; `fixed` last ones are stated."""
+    return array.shape[: max(0, array.ndim - fixed)]
 
 
 def _checked_bits(bits: int) -> int:

@@ -1,4 +1,4 @@
-"""Rig: a skinned mesh bound for the kernels, posed by matrices or by joint rotations."""
+"""Rig and MeshNormals: a mesh bound once for the kernels, skinned and lit many times."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import numpy.typing as npt
 
 from twinsdk.core import kernel
 from twinsdk.core.arrays import F32, I32, U16, Dim, as_array, as_f32
-from twinsdk.errors import ShapeError, ValueRangeError
+from twinsdk.errors import ShapeError, UsageError, ValueRangeError
 
-__all__ = ["BLOCK", "Rig"]
+__all__ = ["BLOCK", "METHODS", "MeshNormals", "Rig", "seam_owners"]
 
 BLOCK = 16
 """Vertices in a block of a rig's own order."""
 
+METHODS = ("linear", "dual")
+"""How joints are blended: matrices, or dual quaternions, which keep the volume at twists."""
+
 MAX_JOINTS = 65536
+MAX_THREADS = 64
 _WEIGHT_TOLERANCE = 1e-3
 
 
@@ -96,21 +100,27 @@ class Rig:
         matrices: npt.ArrayLike,
         *,
         morph_weights: npt.ArrayLike | None = None,
+        points: npt.ArrayLike | None = None,
         out: F32 | None = None,
         normals_out: F32 | None = None,
+        method: str = "linear",
         block_order: bool = False,
+        threads: int = 1,
     ) -> F32:
         """Return the vertices (..., V, 3) skinned by `matrices`; `...` is nothing or frames T.
 
         Args:
             matrices: (..., J, 3, 4), world_from_joint times inverse bind.
             morph_weights: (..., E), or None for none.
+            points: (V, 3) or (..., V, 3) to skin instead of the bound vertices.
             out: (..., V, 3) float32, C-contiguous; filled and returned when given.
-            normals_out: The same for unit normals, the rest normals turned by the blended matrix.
+            normals_out: The same for unit normals, the rest normals turned with the skin.
+            method: "linear", or "dual" for dual quaternions, which keep the volume at twists.
             block_order: Rows are `order`'s instead of the user's, and V is `block_rows`.
+            threads: At most so many work on a batch; a small one stays on the caller's.
 
         Raises:
-            ShapeError, ValueRangeError: An array cannot be used; the message names it.
+            ShapeError, ValueRangeError, UsageError: An argument cannot be used; named.
         """
         frames = _as_frames("matrices", matrices, (self.joint_count, 3, 4))
         lead = frames.shape[:-3]
@@ -118,9 +128,12 @@ class Rig:
         self._rig.skin(
             matrices=frames if lead else frames[None],
             morph_weights=self._morphs(lead, morph_weights),
+            points=None if points is None else self._points(lead, points),
             positions=out if lead else out[None],
             normals=normals_out if lead or normals_out is None else normals_out[None],
+            method=_checked_method(method),
             block_order=block_order,
+            threads=_checked_threads(threads),
         )
         return out
 
@@ -132,26 +145,30 @@ class Rig:
         morph_weights: npt.ArrayLike | None = None,
         out: F32 | None = None,
         normals_out: F32 | None = None,
+        method: str = "linear",
         block_order: bool = False,
+        threads: int = 1,
     ) -> F32:
         """Return the vertices (..., V, 3) in a pose or in the T poses of a clip.
 
         Args:
             rotations: (..., J, 4) xyzw parent_from_joint, unit, float32.
             root_translations: (..., 3) metres, world.
-            morph_weights: As in `skin`, like the three that follow.
+            morph_weights: As in `skin`, like the five that follow.
             out: (..., V, 3) float32 to fill.
             normals_out: (..., V, 3) float32 to fill.
+            method: "linear" or "dual".
             block_order: Whether rows are `order`'s.
+            threads: At most so many.
 
         Raises:
-            ShapeError, ValueRangeError: An array cannot be used; the message names it.
+            ShapeError, ValueRangeError, UsageError: An argument cannot be used; named.
         """
         if not self.has_skeleton:
             raise ShapeError("rig: expected one bound with a skeleton, got none; use skin()")
         local = _as_frames("rotations", rotations, (self.joint_count, 4))
         lead = local.shape[:-2]
-        roots = as_f32("root_translations", root_translations, (*lead, 3))
+        roots = kernel.checked_f32("root_translations", root_translations, (*lead, 3))
         out, normals_out = self._outputs(lead, out, normals_out, block_order)
         self._rig.pose(
             rotations=local if lead else local[None],
@@ -159,9 +176,50 @@ class Rig:
             morph_weights=self._morphs(lead, morph_weights),
             positions=out if lead else out[None],
             normals=normals_out if lead or normals_out is None else normals_out[None],
+            method=_checked_method(method),
             block_order=block_order,
+            threads=_checked_threads(threads),
         )
         return out
+
+    def gradients(
+        self,
+        matrices: npt.ArrayLike,
+        grad: npt.ArrayLike,
+        *,
+        points: npt.ArrayLike | None = None,
+        threads: int = 1,
+    ) -> tuple[F32, F32]:
+        """Return the gradients of linear skinning by its points and its matrices.
+
+        Sums run in a fixed order, in double: the same on every run and number of threads.
+
+        Args:
+            matrices: (T, J, 3, 4) that were skinned with.
+            grad: (T, V, 3) gradient by the skinned vertices.
+            points: (V, 3) or (T, V, 3) that were skinned; None for the bound vertices.
+            threads: At most so many, each on its own frames.
+
+        Returns:
+            (T, V, 3) by the points and (T, J, 3, 4) by the matrices.
+
+        Raises:
+            ShapeError, ValueRangeError: An array cannot be used; named.
+        """
+        frames = as_f32("matrices", matrices, ("T", self.joint_count, 3, 4))
+        lead = frames.shape[:1]
+        by_positions = as_f32("grad", grad, (*lead, self.vertex_count, 3))
+        by_points = np.empty_like(by_positions)
+        by_matrices = np.empty_like(frames)
+        self._rig.gradients(
+            matrices=frames,
+            points=None if points is None else self._points(lead, points),
+            grad_positions=by_positions,
+            grad_points=by_points,
+            grad_matrices=by_matrices,
+            threads=_checked_threads(threads),
+        )
+        return by_points, by_matrices
 
     def _outputs(
         self, lead: tuple[int, ...], out: F32 | None, normals_out: F32 | None, block_order: bool
@@ -177,11 +235,105 @@ class Rig:
             kernel.check_output("normals_out", normals_out, shape)
         return out, normals_out
 
+    def _points(self, lead: tuple[int, ...], points: npt.ArrayLike) -> F32:
+        given = np.asarray(points)
+        shape = (*lead, self.vertex_count, 3) if given.ndim == 3 else (self.vertex_count, 3)
+        checked = kernel.checked_f32("points", given, shape)
+        return checked if given.ndim == 3 else checked[None]
+
     def _morphs(self, lead: tuple[int, ...], weights: npt.ArrayLike | None) -> F32 | None:
         if weights is None:
             return None
-        checked = as_f32("morph_weights", weights, (*lead, self.morph_count))
+        checked = kernel.checked_f32("morph_weights", weights, (*lead, self.morph_count))
         return checked if lead else checked[None]
+
+
+class MeshNormals:
+    """Vertex normals of a mesh, recomputed from its triangles, each weighted by its area.
+
+    Args:
+        triangles: (F, 3) vertex indices, counter-clockwise seen from outside.
+        vertex_count: V.
+        owners: (V,) for each vertex the one whose surface it is part of, so that the copies of a
+            vertex along a texture seam share a normal; None for each its own. See `seam_owners`.
+        isa: A variant of `kernel.isas()`; None is `kernel.isa()`.
+
+    Raises:
+        ShapeError, ValueRangeError: An array cannot be used; named.
+    """
+
+    def __init__(
+        self,
+        triangles: npt.ArrayLike,
+        vertex_count: int,
+        *,
+        owners: npt.ArrayLike | None = None,
+        isa: str | None = None,
+    ) -> None:
+        corners = as_array("triangles", triangles, ("F", 3), np.uint32)
+        if corners.size and corners.max() >= vertex_count:
+            raise ValueRangeError(
+                f"triangles: expected vertex indices below {vertex_count}, got {corners.max()}"
+            )
+        owner = None if owners is None else as_array("owners", owners, (vertex_count,), np.int32)
+        if owner is not None and owner.size and not 0 <= owner.min() <= owner.max() < vertex_count:
+            raise ValueRangeError(f"owners: expected vertex indices below {vertex_count}")
+        self.vertex_count = vertex_count
+        self._normals: Any = kernel.implementation(kernel.checked_isa(isa)).MeshNormals(
+            triangles=corners,
+            vertex_count=vertex_count,
+            owners=owner,
+            isa=kernel.checked_isa(isa),
+        )
+
+    def of(self, vertices: npt.ArrayLike, out: F32 | None = None, *, threads: int = 1) -> F32:
+        """Return unit normals (..., V, 3) of vertices (..., V, 3); a vertex without area gets 0.
+
+        The same on any number of threads.
+
+        Raises:
+            ShapeError, ValueRangeError: An array cannot be used; named.
+        """
+        frames = _as_frames("vertices", vertices, (self.vertex_count, 3))
+        if out is None:
+            out = np.empty_like(frames)
+        else:
+            kernel.check_output("out", out, frames.shape)
+        lone = frames.ndim == 2
+        self._normals.recompute(
+            vertices=frames[None] if lone else frames,
+            normals=out[None] if lone else out,
+            threads=_checked_threads(threads),
+        )
+        return out
+
+
+def seam_owners(vertices: npt.ArrayLike, normals: npt.ArrayLike) -> I32:
+    """Return for each vertex (V,) the first with the same place and normal at rest.
+
+    Exporters repeat a vertex where its texture coordinates jump; place and normal tell that it is
+    one surface. Vertices that differ in normal are a hard edge and stay apart.
+    """
+    points = as_f32("vertices", vertices, ("V", 3))
+    keys = np.concatenate([points, as_f32("normals", normals, points.shape)], axis=1) + np.float32(
+        0
+    )
+    rows = np.ascontiguousarray(keys).view(f"V{keys.itemsize * 6}").ravel()
+    _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
+    owners: I32 = first[inverse.ravel()].astype(np.int32)
+    return owners
+
+
+def _checked_method(method: str) -> str:
+    if method not in METHODS:
+        raise UsageError(f"method: expected one of {', '.join(METHODS)}, got {method!r}")
+    return method
+
+
+def _checked_threads(threads: int) -> int:
+    if not 1 <= threads <= MAX_THREADS:
+        raise UsageError(f"threads: expected 1 to {MAX_THREADS}, got {threads}")
+    return threads
 
 
 def _maybe(name: str, value: npt.ArrayLike | None, shape: tuple[Dim, ...]) -> F32 | None:
@@ -190,8 +342,8 @@ def _maybe(name: str, value: npt.ArrayLike | None, shape: tuple[Dim, ...]) -> F3
 
 def _as_frames(name: str, value: npt.ArrayLike, tail: tuple[int, ...]) -> F32:
     array = np.asarray(value)
-    shape: tuple[Dim, ...] = ("T", *tail) if array.ndim == len(tail) + 1 else tail
-    return as_f32(name, array, shape)
+    lead = array.shape[:1] if array.ndim == len(tail) + 1 else ()
+    return kernel.checked_f32(name, array, (*lead, *tail))
 
 
 def _checked_weights(

@@ -18,9 +18,11 @@
 #endif
 #if defined(__GNUC__)
 #define TWINSDK_INLINE inline __attribute__((always_inline))
+#define TWINSDK_INLINE_LAMBDA __attribute__((always_inline))
 #define TWINSDK_RESTRICT __restrict__
 #else
 #define TWINSDK_INLINE __forceinline
+#define TWINSDK_INLINE_LAMBDA
 #define TWINSDK_RESTRICT __restrict
 #endif
 
@@ -44,6 +46,22 @@ TWINSDK_INLINE Lanes<W> Load(const float* from) {
 template <int W>
 TWINSDK_INLINE void Store(float* to, const Lanes<W>& value) {
   *reinterpret_cast<typename LanesOf<W>::Unaligned*>(to) = value;
+}
+
+// value with its sign changed in the lanes where `side` is below 0.
+template <int W>
+TWINSDK_INLINE Lanes<W> FlippedBelowZero(const Lanes<W>& value, const Lanes<W>& side) {
+  return side < 0.0f ? -value : value;
+}
+
+// chosen in the lanes where index[q] == wanted, other elsewhere.
+template <int W>
+TWINSDK_INLINE Lanes<W> ChosenWhere(const std::int32_t* index, std::int32_t wanted, float chosen,
+                                    const Lanes<W>& other) {
+  typedef std::int32_t Ints __attribute__((vector_size(W * sizeof(float)), aligned(4), may_alias));
+  typedef std::int32_t Mask __attribute__((vector_size(W * sizeof(float))));
+  const Mask same = *reinterpret_cast<const Ints*>(index) == wanted;
+  return same ? chosen - Lanes<W>{} : other;
 }
 
 #else
@@ -95,6 +113,21 @@ TWINSDK_INLINE Lanes<W> Load(const float* from) {
 template <int W>
 TWINSDK_INLINE void Store(float* to, const Lanes<W>& value) {
   std::memcpy(to, value.lane, sizeof value.lane);
+}
+
+template <int W>
+TWINSDK_INLINE Lanes<W> FlippedBelowZero(const Lanes<W>& value, const Lanes<W>& side) {
+  Lanes<W> r;
+  for (int q = 0; q < W; ++q) r[q] = side[q] < 0 ? -value[q] : value[q];
+  return r;
+}
+
+template <int W>
+TWINSDK_INLINE Lanes<W> ChosenWhere(const std::int32_t* index, std::int32_t wanted, float chosen,
+                                    const Lanes<W>& other) {
+  Lanes<W> r;
+  for (int q = 0; q < W; ++q) r[q] = index[q] == wanted ? chosen : other[q];
+  return r;
 }
 
 #endif

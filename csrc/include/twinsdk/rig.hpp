@@ -43,13 +43,14 @@ class Rig {
   std::int32_t morph_count = 0;
   std::int32_t morph_words = 0;  // 64-bit words that hold one bit per morph
 
-  AlignedVector<float> positions;          // (B, 3, 16)
-  AlignedVector<float> normals;            // (B, 3, 16) or empty
-  AlignedVector<std::int32_t> offsets;     // (B + 1,) into joint_rows and weights
-  AlignedVector<std::int32_t> joint_rows;  // (N,) 12 * joint: where its matrix starts
-  AlignedVector<float> weights;            // (N, 16)
-  AlignedVector<std::int32_t> rows;        // (B, 16) the vertex in a slot, -1 for padding
-  AlignedVector<std::int32_t> runs;        // (B,) first vertex where slots are consecutive, or -1
+  AlignedVector<float> positions;       // (B, 3, 16)
+  AlignedVector<float> normals;         // (B, 3, 16) or empty
+  AlignedVector<std::int32_t> offsets;  // (B + 1,) into joints and weights
+  AlignedVector<std::int32_t> joints;   // (N,) the listed joints, rising within a block
+  AlignedVector<float> weights;         // (N, 16)
+  AlignedVector<std::int32_t> rows;     // (B, 16) the vertex in a slot, -1 for padding
+  AlignedVector<std::int32_t> runs;     // (B,) first vertex where slots are consecutive, or -1
+  AlignedVector<std::int32_t> pivots;   // (B, 16) the joint of most weight in each slot
 
   // Morphs, block-sparse: bit e of a block's mask says that morph e moves it; its offsets follow
   // in bit order, `morph_base` giving the first of each word. A dense morph set has all bits set
