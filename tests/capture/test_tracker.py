@@ -76,6 +76,7 @@ def test_going_back_in_time_starts_afresh_with_the_same_result(tracker: MediaPip
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a.body.positions, b.body.positions)
         np.testing.assert_array_equal(a.image_face.uv, b.image_face.uv)
+        np.testing.assert_array_equal(a.expressions, b.expressions)
 
 
 def test_workers_side_by_side_give_what_one_after_the_other_gives(

@@ -11,13 +11,14 @@ from typing import TypeVar
 
 import numpy as np
 
+from twinsdk.capture.face_expressions import ExpressionSolver
 from twinsdk.capture.followers import Follower, Found
 from twinsdk.capture.hands import SIDES, assign, settle, wrists_of
 from twinsdk.capture.mediapipe_models import BodyModel, FaceModel, HandModel
 from twinsdk.capture.models import ModelPaths
 from twinsdk.capture.regions import face_region, hand_region, shrunk, whole
 from twinsdk.capture.tracker_config import TrackerConfig
-from twinsdk.core.arrays import U8
+from twinsdk.core.arrays import F32, U8
 from twinsdk.core.axes import gltf_from_mediapipe
 from twinsdk.core.image import Image
 from twinsdk.core.landmarks import BODY_NAMES, FACE_NAMES, HAND_NAMES, ImageLandmarks, Landmarks
@@ -60,7 +61,10 @@ class FollowedPerson:
         }
         self._body: Body | None = None
         self._hands: dict[str, Found | None] = dict.fromkeys(SIDES)
-        self._face: Found | None = None
+        self._image_face: ImageLandmarks | None = None
+        self._expressions: F32 | None = None
+        self._solver = ExpressionSolver()
+        self._face_ns = 0
         self._spoken: set[str] = set()
 
     @property
@@ -97,7 +101,7 @@ class FollowedPerson:
         if self._frame > 0:
             self._body = self._find_body(small, image.size_px)
         if face is not None:
-            self._face = face()
+            self._read_face(face(), image)
         if hands_due:
             found = {side: wait() for side, wait in hands.items()}
             self._settle_hands(found, searched() if searched else [], image.size_px)
@@ -139,6 +143,22 @@ class FollowedPerson:
             self._spoken.add("face")
         return found
 
+    def _read_face(self, found: Found | None, image: Image) -> None:
+        if found is None:
+            self._image_face = self._expressions = None
+            return
+        face = ImageLandmarks(
+            names=FACE_NAMES, uv=found.uv, size_px=image.size_px, depth=found.depth
+        )
+        self._image_face = face
+        self._expressions = found.expressions
+        if self._expressions is None:  # the bundle has no network of its own
+            passed_s = (image.timestamp_ns - self._face_ns) / 1e9
+            self._expressions = self._timed(
+                "expressions", lambda: self._solver.solve(face, passed_s)
+            )
+        self._face_ns = image.timestamp_ns
+
     def _lost(self) -> bool:
         """Return whether a hand has been missing for so long that the whole picture is searched."""
         missed = max(follower.missed for follower in self._hand_followers.values())
@@ -169,11 +189,6 @@ class FollowedPerson:
         size_px = image.size_px
         left, right = (self._hands[side] for side in SIDES)
         body, image_body = self._body or (None, None)
-        face = None
-        if self._face is not None:
-            face = ImageLandmarks(
-                names=FACE_NAMES, uv=self._face.uv, size_px=size_px, depth=self._face.depth
-            )
         return Observation(
             timestamp_ns=image.timestamp_ns,
             body=body,
@@ -182,8 +197,8 @@ class FollowedPerson:
             right_hand=_hand(right),
             image_left_hand=_image_hand(left, size_px),
             image_right_hand=_image_hand(right, size_px),
-            image_face=face,
-            expressions=None if self._face is None else self._face.expressions,
+            image_face=self._image_face,
+            expressions=self._expressions,
         )
 
     def _start(self, job: Callable[[], T]) -> Callable[[], T]:

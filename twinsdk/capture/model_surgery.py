@@ -18,7 +18,13 @@ import numpy as np
 
 from twinsdk.errors import FormatError
 
-__all__ = ["bundle", "refined_face_gather", "refined_face_model", "with_normalisation"]
+__all__ = [
+    "bundle",
+    "eye_and_lip_points",
+    "refined_face_gather",
+    "refined_face_model",
+    "with_normalisation",
+]
 
 _MESH, _LIPS, _EYE, _IRIS = 1404, 160, 142, 10
 _METADATA_NAME = b"TFLITE_METADATA"
@@ -111,6 +117,11 @@ def refined_face_gather() -> np.ndarray[Any, np.dtype[np.int32]]:
     start += 2 * _IRIS
     index[468:473, 2], index[473:, 2] = start, start + 1
     return index.reshape(-1)
+
+
+def eye_and_lip_points() -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Return the mesh points of the lips (80) and of either eye's contour (16 each)."""
+    return _LIPS_POINTS, _LEFT_EYE_POINTS[:_CONTOUR], _RIGHT_EYE_POINTS[:_CONTOUR]
 
 
 def bundle(files: Mapping[str, bytes]) -> bytes:

@@ -1,0 +1,179 @@
+"""ExpressionSolver: the 52 expressions out of the 478 face points, against the person's own rest.
+
+The points are laid onto a canonical head by their rigid part (forehead, temples, nose bridge, eye
+corners), so that turning the head moves nothing. What is left over the person's own neutral face
+goes through a small network (one hidden layer beside a linear path, 0.1 ms) trained on renders of
+generated avatars with known weights; see `face_expressions.md` for data and measured quality.
+The neutral face is learned while looking: at first from a second of frames, then slowly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from twinsdk.core.arrays import F32, F64, Array
+from twinsdk.core.expressions import EXPRESSION_NAMES
+from twinsdk.core.landmarks import FACE_NAMES, ImageLandmarks
+from twinsdk.errors import ShapeError
+
+__all__ = ["UNSEEN_EXPRESSIONS", "ExpressionSolver", "FaceNetwork", "face_frame", "load_network"]
+
+UNSEEN_EXPRESSIONS: tuple[str, ...] = (
+    "jawForward",
+    "cheekSquintLeft",
+    "cheekSquintRight",
+    "tongueOut",
+)
+"""Channels that the points do not determine: they stay 0 (measured: correlation below 0.6)."""
+
+_WEIGHTS = Path(__file__).with_name("face_expressions.npz")
+_SETTLE_S = 1.0  # the first second is taken to show the person at rest, within limits
+_REST_MOUTH = 0.35  # more than this of a mouth channel is an expression from the start
+_REST_OTHER = 0.7  # brows and lids differ more between people, and few start with a frown
+_CATCH_S = 0.15  # how fast, in that second
+_RISE_S = 90.0  # afterwards what somebody wears all the time becomes their neutral face
+_FALL_S = 1.5  # and what they relax below shows at once that it was none
+_SHAPE_S = 10.0
+_LONGEST_STEP_S = 0.5
+_RIDGE = 1e-3  # of the expression basis, in units of the outer eye distance squared
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FaceNetwork:
+    """The trained weights; P points are used, H hidden units.
+
+    Attributes:
+        canonical: (478, 3) neutral face, +X the person's left, +Y up, +Z forward; the outer eye
+            corners are 1 apart.
+        stable: Indices of the points that expressions hardly move.
+        used: (P,) indices of the points that go in.
+        unit: What displacements are divided by.
+        skip, skip_bias: (3P, 52), (52,) the linear path.
+        hidden, hidden_bias, out: (3P, H), (H,), (H, 52) the path through tanh.
+        basis: (52, 478, 3) how far each expression at weight 1 moves each point.
+    """
+
+    canonical: F32
+    stable: Array
+    used: Array
+    unit: float
+    skip: F32
+    skip_bias: F32
+    hidden: F32
+    hidden_bias: F32
+    out: F32
+    basis: F32
+
+    def __call__(self, displacement: F32) -> F32:
+        """Return the weights (52,), not clipped, of points (478, 3) displaced from neutral."""
+        given = (displacement[self.used].reshape(-1) / self.unit).astype(np.float32)
+        weights: F32 = given @ self.skip + self.skip_bias
+        weights += np.tanh(given @ self.hidden + self.hidden_bias) @ self.out
+        return weights
+
+
+class ExpressionSolver:
+    """Solves one person's expressions, frame after frame.
+
+    The person's neutral face is the canonical one, plus a constant share of each expression, plus
+    a shape that no expression makes. Shares and shape are kept apart so that an expression held,
+    and read a little too low, does not seep into the neutral face.
+    """
+
+    def __init__(self) -> None:
+        self._network = load_network()
+        self._basis = self._network.basis.reshape(len(EXPRESSION_NAMES), -1)
+        gram = self._basis @ self._basis.T
+        self._inverse_gram = np.linalg.inv(gram + _RIDGE * np.eye(len(gram))).astype(np.float32)
+        self._unseen = [EXPRESSION_NAMES.index(name) for name in UNSEEN_EXPRESSIONS]
+        mouth = [name.startswith(("mouth", "jaw")) for name in EXPRESSION_NAMES]
+        self._rest_limit = np.where(mouth, _REST_MOUTH, _REST_OTHER).astype(np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the person."""
+        self._share: F32 = np.zeros(len(EXPRESSION_NAMES), np.float32)
+        self._shape: F32 = np.zeros_like(self._network.canonical)
+        self._seen_s = 0.0
+
+    @property
+    def neutral(self) -> F32:
+        """The person's face at rest as far as known, (478, 3) on the canonical head."""
+        worn = (self._share @ self._basis).reshape(-1, 3)
+        face: F32 = self._network.canonical + self._shape + worn
+        return face
+
+    def solve(self, image_face: ImageLandmarks, dt_s: float = 1 / 30) -> F32:
+        """Return the weights (52,) in [0, 1].
+
+        Args:
+            image_face: The 478 points with depth.
+            dt_s: Seconds since the frame before.
+
+        Raises:
+            ShapeError: There are not 478 points.
+        """
+        if len(image_face.names) != len(FACE_NAMES):
+            raise ShapeError(f"image_face: expected 478 points, got {len(image_face.names)}")
+        displaced = self._laid(image_face) - self.neutral
+        raw = self._network(displaced)
+        self._learn(displaced, raw, min(max(dt_s, 0.0), _LONGEST_STEP_S))
+        weights: F32 = np.clip(raw, 0, 1)
+        weights[self._unseen] = 0
+        return weights
+
+    def _laid(self, face: ImageLandmarks) -> F32:
+        width, _ = face.size_px
+        pixels = np.column_stack([face.pixels(), face.depth * width])
+        turned = pixels * np.array([1, -1, -1], np.float32)
+        return face_frame(turned, self._network.canonical, self._network.stable)
+
+    def _learn(self, displaced: F32, raw: F32, dt_s: float) -> None:
+        self._seen_s += dt_s
+        settling = self._seen_s <= _SETTLE_S
+        fresh = dt_s / self._seen_s if self._seen_s > 0 else 1.0
+        rise = max(fresh, dt_s / _CATCH_S) if settling else dt_s / _RISE_S
+        share = self._share + np.where(raw > 0, rise, dt_s / _FALL_S) * np.clip(raw, -1, 1)
+        self._share = np.clip(share, 0, self._rest_limit if settling else 1).astype(np.float32)
+        flat = displaced.reshape(-1)
+        within = self._inverse_gram @ (self._basis @ flat) @ self._basis
+        rate = np.float32(fresh if settling else dt_s / _SHAPE_S)
+        self._shape = (self._shape + rate * (flat - within).reshape(-1, 3)).astype(np.float32)
+
+
+def face_frame(points: Array, canonical: Array, stable: ArrayLike) -> F32:
+    """Return points (478, 3), +Y up and +Z at the camera, laid onto the `canonical` head.
+
+    The rotation, scale and shift that bring the `stable` points closest to the canonical ones.
+    Source: Umeyama 1991.
+    """
+    index = np.asarray(stable)
+    source: F64 = points[index].astype(np.float64)
+    target: F64 = canonical[index].astype(np.float64)
+    middle, goal = source.mean(0), target.mean(0)
+    centred = source - middle
+    u, s, vt = np.linalg.svd((target - goal).T @ centred)
+    flip = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt)) or 1.0])
+    spread = max(float((centred**2).sum()), 1e-12)
+    rotation = (u * flip) @ vt * ((s * flip).sum() / spread)
+    laid: F32 = ((points - middle) @ rotation.T + goal).astype(np.float32)
+    return laid
+
+
+@lru_cache(maxsize=1)
+def load_network() -> FaceNetwork:
+    """Return the trained network that ships with the package."""
+    with np.load(_WEIGHTS, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    whole = {"stable", "used"}
+    plain = {
+        name: value.astype(np.int32 if name in whole else np.float32)
+        for name, value in arrays.items()
+        if name != "unit"
+    }
+    return FaceNetwork(unit=float(arrays["unit"]), **plain)
