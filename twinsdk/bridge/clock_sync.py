@@ -26,6 +26,7 @@ class ClockSync:
 
     def __init__(self, window: int = 16) -> None:
         self._samples: deque[tuple[int, int]] = deque(maxlen=window)
+        self._applied_ns = 0
 
     def add(self, pong: Pong, t3_ns: int) -> None:
         """Take an answer that arrived at `t3_ns`, our clock."""
@@ -33,10 +34,13 @@ class ClockSync:
         if delay >= 0 and pong.t2_ns >= pong.t1_ns:  # an honest answer cannot arrive before it left
             offset = ((pong.t1_ns - pong.t0_ns) + (pong.t2_ns - t3_ns)) // 2
             self._samples.append((delay, offset))
+            delay, offset = min(self._samples)
+            self._applied_ns = offset if abs(offset) > delay // 2 else 0
 
     def reset(self) -> None:
         """Forget everything: the publisher was restarted, perhaps on another machine."""
         self._samples.clear()
+        self._applied_ns = 0
 
     @property
     def best(self) -> ClockOffset | None:
@@ -48,7 +52,4 @@ class ClockSync:
 
     def to_local(self, publisher_ns: int) -> int:
         """Return a publisher's time in our clock; unchanged where no difference is measured."""
-        best = self.best
-        if best is None or abs(best.offset_ns) <= best.uncertainty_ns:
-            return publisher_ns
-        return publisher_ns - best.offset_ns
+        return publisher_ns - self._applied_ns

@@ -79,7 +79,6 @@ class SubscriberStats:
 class _Track:
     """One avatar of the stream, as seen from here."""
 
-    socket: zmq.Socket[bytes]
     decoder: FrameDecoder | None = None
     descriptor: AvatarDescriptor | None = None
     session: int = 0
@@ -121,6 +120,7 @@ class Receiver:
         self._asked: dict[int, int] = {}
         self._tracks: dict[int, _Track] = {}
         self._ready: deque[tuple[int, bytes]] = deque()
+        self._order: list[tuple[int, zmq.Socket[bytes]]] = []
         self._turn = 0
         self._sync = ClockSync()
         self._pings = 0
@@ -211,16 +211,16 @@ class Receiver:
             frame = self._take(*self._ready.popleft())
             if frame is not None:
                 return frame
-        tracks = list(self._tracks.items())
-        for i in range(len(tracks)):  # the next avatar first, so that none starves
-            avatar, track = tracks[(self._turn + i) % len(tracks)]
+        order = self._order
+        for i in range(len(order)):  # the next avatar first, so that none starves
+            avatar, socket = order[(self._turn + i) % len(order)]
             try:
-                message = track.socket.recv(zmq.NOBLOCK)
+                message = socket.recv(zmq.NOBLOCK)
             except zmq.Again:
                 continue
             frame = self._take(avatar, message)
             if frame is not None:
-                self._turn = (self._turn + i + 1) % len(tracks)
+                self._turn = (self._turn + i + 1) % len(order)
                 return frame
         return None
 
@@ -302,7 +302,8 @@ class Receiver:
             identify(socket, self._keys)
         socket.connect(self.endpoint)
         self.poller.register(socket, zmq.POLLIN)
-        self._tracks[avatar] = _Track(socket=socket)
+        self._tracks[avatar] = _Track()
+        self._order.append((avatar, socket))
 
     def _housekeep(self, now: int) -> None:
         """Say HELLO when it is silent, and ask for the time."""

@@ -67,7 +67,8 @@ class Subscriber(Receiver):
         deadline = None if timeout_s is None else self.clock() + round(timeout_s * 1e9)
         while True:
             events = self.poller.poll(self.wait_ms(deadline))
-            frame = self.take(state_waits=any(socket is self.state for socket, _ in events))
+            # The state plane's socket was registered first, so it is reported first.
+            frame = self.take(state_waits=bool(events) and events[0][0] is self.state)
             if frame is not None:
                 return frame
             if deadline is not None and self.clock() >= deadline:
