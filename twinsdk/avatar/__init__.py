@@ -1,7 +1,18 @@
 """From a spec to a dressed, rigged, expressive avatar, and avatars by name."""
 
+from twinsdk.avatar.fit import MEASURES, BodyFit, fit_body, measure_body
 from twinsdk.avatar.generate import generate_avatar
 from twinsdk.avatar.library import cached_avatar, load_avatar
 from twinsdk.avatar.spec import AvatarSpec, Colors
 
-__all__ = ["AvatarSpec", "Colors", "cached_avatar", "generate_avatar", "load_avatar"]
+__all__ = [
+    "MEASURES",
+    "AvatarSpec",
+    "BodyFit",
+    "Colors",
+    "cached_avatar",
+    "fit_body",
+    "generate_avatar",
+    "load_avatar",
+    "measure_body",
+]

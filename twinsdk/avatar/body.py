@@ -11,7 +11,7 @@ from twinsdk.avatar.spec import AvatarSpec
 from twinsdk.core.arrays import F32, F64, Array
 from twinsdk.errors import AvatarError
 
-__all__ = ["bone_ends", "macro_weights", "shape_body"]
+__all__ = ["bone_ends", "fixed_weights", "height_slider", "macro_weights", "shape_body"]
 
 # Years at which the base's ages stand; between two the shapes are mixed linearly.
 _AGE_YEARS = (11.0, 25.0, 90.0)
@@ -56,6 +56,29 @@ def shape_body(base: Base, spec: AvatarSpec) -> F32:
     Raises:
         AvatarError: `spec.local` names a slider that the base has not.
     """
+    fixed = base.template.astype(np.float64)
+    for name, weight in fixed_weights(base, spec).items():
+        base.add_target(fixed, name, weight)
+    short, tall = (fixed.copy(), fixed.copy())
+    for vertices, slider in ((short, 0.0), (tall, 1.0)):
+        for name, weight in macro_weights(spec, slider).items():
+            if name in base.targets:  # some combinations are the template itself, without a file
+                base.add_target(vertices, name, weight)
+    slider = height_slider(spec.height_m, _stature(base, short), _stature(base, tall))
+    return (short + slider * (tall - short)).astype(np.float32)  # the targets mix linearly
+
+
+def height_slider(height_m: float, low_m: float, high_m: float) -> float:
+    """Return the base's height slider for a stature, given those at its ends."""
+    return float(np.clip((height_m - low_m) / (high_m - low_m), 0.1, 0.9))
+
+
+def fixed_weights(base: Base, spec: AvatarSpec) -> dict[str, float]:
+    """Return the weight of each target that no macro decides: rest face, variety, `spec.local`.
+
+    Raises:
+        AvatarError: `spec.local` names a slider that the base has not.
+    """
     sliders = _variety(base, spec)
     for name, value in spec.local.items():
         if name not in base.locals_:
@@ -64,17 +87,11 @@ def shape_body(base: Base, spec: AvatarSpec) -> F32:
                 f"local: no slider {name!r}; there are {near or sorted(base.locals_)}"
             )
         sliders[name] = sliders.get(name, 0.0) + value
-    fixed = base.template.astype(np.float64)
-    for name, value in _REST_FACE.items():
-        base.add_target(fixed, f"face/{name}", value)
+    out = {f"face/{name}": weight for name, weight in _REST_FACE.items()}
     for name, value in sorted(sliders.items()):
         bounded = float(np.clip(value, -1, 1))
-        base.add_target(fixed, base.locals_[name][int(bounded > 0)], abs(bounded))
-
-    short, tall = (_with_macros(base, fixed, spec, height) for height in (0.0, 1.0))
-    low, high = _stature(base, short), _stature(base, tall)
-    slider = float(np.clip((spec.height_m - low) / (high - low), 0.1, 0.9))
-    return (short + slider * (tall - short)).astype(np.float32)  # the targets mix linearly
+        out[base.locals_[name][int(bounded > 0)]] = abs(bounded)
+    return out
 
 
 def macro_weights(spec: AvatarSpec, height: float) -> dict[str, float]:
@@ -108,14 +125,6 @@ def bone_ends(base: Base, vertices: Array) -> tuple[F64, F64]:
     heads = np.array([vertices[at].mean(0, dtype=np.float64) for at in base.heads])
     tails = np.array([vertices[at].mean(0, dtype=np.float64) for at in base.tails])
     return heads, tails
-
-
-def _with_macros(base: Base, vertices: F64, spec: AvatarSpec, height: float) -> F64:
-    out = vertices.copy()
-    for name, weight in macro_weights(spec, height).items():
-        if name in base.targets:  # some combinations are the template itself and have no file
-            base.add_target(out, name, weight)
-    return out
 
 
 def _stature(base: Base, vertices: F64) -> float:
