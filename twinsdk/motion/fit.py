@@ -158,7 +158,7 @@ class BodyFitter:
         hands = (_hand(observation.left_hand), _hand(observation.right_hand))
         self._look(seen, hands, observation.image_face is not None, step_s)
         self._proportions.add(points, seen, step_s)
-        self._solve(points, seen, hands, observation, step_s)
+        self._solve(self._proportions.apply(points), seen, hands, observation, step_s)
         if observation.expressions is not None:
             self._expressions = np.clip(observation.expressions, 0, 1)
         self._unseen_s = 0.0
@@ -212,6 +212,7 @@ class BodyFitter:
             expressions=observation.expressions,
             hints=Hints(
                 roll=self._roll,
+                step_s=None if self._last is None else step_s,
                 feet=present[_FEET] * 1.0,
                 palms=present[_PALMS],
                 hand_px=_palm_px(observation),

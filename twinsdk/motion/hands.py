@@ -35,7 +35,7 @@ __all__ = [
 FINGERS: tuple[str, ...] = ("Thumb", "Index", "Middle", "Ring", "Little")
 _TWIST_SHARE = 0.5
 # A forearm turns about 90 degrees each way from the T-pose's palm down; more is noise.
-_TWIST_LIMIT = 2.0
+_TWIST_LIMIT = 1.85
 _SMALL_HAND_TRUST = 0.5
 
 _WRIST = REST["leftHand"]
@@ -152,9 +152,12 @@ def share_twist(forearms: Array, palms: Array) -> Array:
         forearms: (2, 3, 3) world rotations, untwisted.
         palms: (2, 3, 3) world rotations of the hands.
     """
-    twist = np.clip(twist_about_x(forearms, palms), -_TWIST_LIMIT, _TWIST_LIMIT)
+    twist = twist_about_x(forearms, palms)
+    # Beyond the limit the share falls back to 0 at a half turn, where it would change sign.
+    size = np.abs(twist)
+    size = np.minimum(size, (np.pi - size) * (_TWIST_LIMIT / (np.pi - _TWIST_LIMIT)))
     vector = np.zeros((2, 3))
-    vector[:, 0] = _TWIST_SHARE * twist
+    vector[:, 0] = _TWIST_SHARE * np.copysign(size, twist)
     return forearms @ rotation_of(vector)
 
 

@@ -31,11 +31,14 @@ _DROP, _LEVEL = float(np.sin(SOLE_DROP)), float(np.cos(SOLE_DROP))
 _TOES_AT_REST = np.array([0.0, -_DROP, _LEVEL])
 _MOST_TURN = 0.75  # sine of the most a foot turns in or out
 _ANKLE_PITCH = (-0.8, 1.1)  # radians, toes up and toes down
-# Sine of the flexion below which the bend plane says nothing and above which it says all.
-_BEND_LOW, _BEND_HIGH = 0.17, 0.5
+# Sine of the flexion below which the bend plane says nothing and above which it says all: for exact
+# points, and for a stream of noisy ones, where a straight arm seems bent by up to 25 degrees.
+_BEND_EXACT = (0.17, 0.5)
+_BEND_NOISY = (0.3, 0.9)
 # Cosine of the roll from neutral: beyond about 165 degrees a joint seems to bend backwards, which
 # is noise; within 115 it is believed.
 _SIDE_LOW, _SIDE_HIGH = -0.966, -0.42
+_FOLLOW_HZ = 6.0  # how fast a roll of certainty one half is followed, 1/s
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +59,14 @@ class Limbs:
 
 
 def solve_limbs(
-    parents: Array, upper: Array, lower: Array, toes_ahead: Array, toes_seen: Array, roll: Array
+    parents: Array,
+    upper: Array,
+    lower: Array,
+    *,
+    toes_ahead: Array,
+    toes_seen: Array,
+    roll: Array,
+    step_s: float | None,
 ) -> Limbs:
     """Return the limbs whose bones point along the given directions.
 
@@ -67,6 +77,8 @@ def solve_limbs(
         toes_ahead: (2, 3) direction from heel to toes of both feet.
         toes_seen: (2,) in [0, 1], how far to believe it.
         roll: (4,) remembered roll, radians, taken where none is seen.
+        step_s: Seconds since it was remembered: the less sure a roll is, the slower it follows.
+            None is without memory: `roll` and what is seen are mixed by certainty.
     """
     local = (upper[:, None, :] @ parents)[:, 0]
     opening = 1 + dot(local, _REST)
@@ -83,17 +95,19 @@ def solve_limbs(
     seen = np.arctan2(seen_sin, seen_cos)
     side = seen_cos / np.where(flexion > 1e-9, flexion, 1)
     trust = smoothstep(side, _SIDE_LOW, _SIDE_HIGH)
-    certainty = smoothstep(flexion, _BEND_LOW, _BEND_HIGH) * trust
+    bend = _BEND_EXACT if step_s is None else _BEND_NOISY
+    certainty = smoothstep(flexion, *bend) * trust
 
-    resting = roll.copy()
-    resting[_LEGS], foot_certainty = _roll_from_feet(
-        lower[_LEGS], neutral[_LEGS], aside[_LEGS], toes_ahead, toes_seen, roll[_LEGS]
+    shown, by_feet = _roll_from_feet(
+        lower[_LEGS], neutral[_LEGS], aside[_LEGS], toes_ahead, toes_seen
     )
     # A knee that seems to bend against the foot's direction is noise as well.
-    against = smoothstep(np.cos(seen[_LEGS] - resting[_LEGS]), -0.3, 0.4)
-    certainty[_LEGS] *= 1 - foot_certainty * (1 - against)
-    blended = resting + certainty * _wrap(seen - resting)
-    certainty[_LEGS] = np.maximum(certainty[_LEGS], foot_certainty)
+    along = smoothstep(np.cos(seen[_LEGS] - shown), -0.3, 0.4)
+    certainty[_LEGS] *= 1 - by_feet * (1 - along)
+    by_feet = by_feet * (1 - certainty[_LEGS])
+    blended = roll + _share(certainty, step_s) * _wrap(seen - roll)
+    blended[_LEGS] += _share(by_feet, step_s) * _wrap(shown - blended[_LEGS])
+    certainty[_LEGS] += by_feet
 
     axis = np.cos(blended)[:, None] * neutral + np.sin(blended)[:, None] * aside
     ahead = cross(axis, upper)
@@ -126,7 +140,7 @@ def solve_feet(shanks: Array, toes_ahead: Array) -> Array:
 
 
 def _roll_from_feet(
-    shanks: Array, neutral: Array, aside: Array, toes_ahead: Array, seen: Array, roll: Array
+    shanks: Array, neutral: Array, aside: Array, toes_ahead: Array, seen: Array
 ) -> tuple[Array, Array]:
     """Return the roll (2,) that has the knees point where the toes do, and its certainty (2,)."""
     # The knee's axis is across shank and foot: forward x down is the person's left, +X.
@@ -135,7 +149,16 @@ def _roll_from_feet(
     scale = np.maximum(np.sqrt(dot(toes_ahead, toes_ahead)), 1e-9)
     shown = np.arctan2(dot(axis, aside), dot(axis, neutral))
     certainty = seen * smoothstep(length / scale, 0.3, 0.6) * smoothstep(np.cos(shown), -0.7, 0.0)
-    return roll + certainty * _wrap(shown - roll), certainty
+    return shown, certainty
+
+
+def _share(certainty: Array, step_s: float | None) -> Array:
+    """Return how much of a seen roll is taken (N,): all of a certain one, slowly of the others."""
+    if step_s is None:
+        return certainty
+    doubt = np.maximum(1 - certainty, 1e-3)
+    share: Array = -np.expm1(-_FOLLOW_HZ * step_s * certainty / doubt)
+    return share
 
 
 def _wrap(radians: Array) -> Array:

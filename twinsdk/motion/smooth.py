@@ -18,6 +18,9 @@ from twinsdk.errors import ValueRangeError
 __all__ = ["OneEuroConfig", "PointFilter", "RotationFilter", "blend_amount"]
 
 
+_BELIEVED_SPEED = 8.0  # rad/s
+
+
 @dataclass(frozen=True, kw_only=True)
 class OneEuroConfig:
     """How a filter trades stillness for delay.
@@ -122,9 +125,12 @@ class RotationFilter:
             return self._smooth
         if not step_s > 0:
             return self._smooth
-        turned = _turn(self._given, given)
+        velocity = _turn(self._given, given) / step_s
+        # One wild frame must not open the filter for itself.
+        fastest = np.sqrt((velocity * velocity).sum(-1, keepdims=True))
+        velocity *= _BELIEVED_SPEED / np.maximum(fastest, _BELIEVED_SPEED)
         self._velocity += blend_amount(self._config.speed_cutoff_hz, step_s) * (
-            turned / step_s - self._velocity
+            velocity - self._velocity
         )
         speed = np.sqrt((self._velocity**2).sum(-1))
         cutoff = self._config.min_cutoff_hz + self._config.speed_gain * speed

@@ -90,6 +90,7 @@ class Hints:
 
     Attributes:
         roll: (4,) remembered roll of each limb, taken where it cannot be seen.
+        step_s: Seconds since that roll was remembered; None mixes by certainty, without memory.
         feet: (2,) how far to believe the feet, [0, 1].
         palms: (2,) whether each hand's palm may turn the forearm.
         hand_px: (2,) length of each palm on the image; a large one is believed more.
@@ -97,6 +98,7 @@ class Hints:
     """
 
     roll: Array = field(default_factory=lambda: np.zeros(len(LIMBS)))
+    step_s: float | None = None
     feet: Array = field(default_factory=lambda: np.ones(2))
     palms: Array = field(default_factory=lambda: np.ones(2, bool))
     hand_px: Array = field(default_factory=lambda: np.full(2, 1e3))
@@ -170,7 +172,15 @@ def solve(
     torso = solve_torso(points[_HIPS], points[_SHOULDERS], upper[:2])
     parents = np.concatenate([torso.collars, [torso.hips, torso.hips]])
     toes_ahead = points[_TOES] - points[_HEELS]
-    limbs = solve_limbs(parents, upper, lower, toes_ahead, hints.feet, hints.roll)
+    limbs = solve_limbs(
+        parents,
+        upper,
+        lower,
+        toes_ahead=toes_ahead,
+        toes_seen=hints.feet,
+        roll=hints.roll,
+        step_s=hints.step_s,
+    )
 
     world = np.zeros((_COUNT, 3, 3))
     world[JOINT["hips"]] = torso.hips
