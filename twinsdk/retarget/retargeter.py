@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import overload
-
-import numpy as np
 
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clip import MotionClip
+from twinsdk.core.humanoid import HUMANOID_NAMES
 from twinsdk.core.pose import Pose
 from twinsdk.core.skeleton import Skeleton
+from twinsdk.errors import NotHumanoidError
 from twinsdk.retarget.anatomy import virtual_tpose
-from twinsdk.retarget.mapping import humanoid_map
+from twinsdk.retarget.calibrate import calibrated
+from twinsdk.retarget.contact import ContactConfig
+from twinsdk.retarget.mapping import HumanoidMap, humanoid_map
+from twinsdk.retarget.plant import Planter
 from twinsdk.retarget.proportion import Root, stance
 from twinsdk.retarget.transfer import Rig, Transfer
 
@@ -27,13 +30,17 @@ class RetargetConfig:
     Attributes:
         root: "full" scales travel by leg length, "in-place" keeps the person on the spot,
             "preserve-distance" keeps metres.
+        plant_feet: Whether feet that stand still in the source are held still in clips.
         source_roles: Canonical joint -> joint name of the source; found by itself where None.
-        ground_m: Height of the floor in the source's world; 0 where None and there is no clip.
+        ground_m: Height of the floor in the source's world; read from the clip where None.
+        contact: When a foot counts as standing.
     """
 
     root: str = "full"
+    plant_feet: bool = True
     source_roles: Mapping[str, str] | None = None
     ground_m: float | None = None
+    contact: ContactConfig = field(default_factory=ContactConfig)
 
 
 class Retargeter:
@@ -43,6 +50,12 @@ class Retargeter:
         source_skeleton: What the motion is on.
         avatar: What it goes to; a bare skeleton will do.
         config: See `RetargetConfig`.
+        sample: A clip on the source skeleton, from which its up axis, floor and soles are read,
+            and its T-pose where the rest pose shows none. The canonical skeleton needs none.
+
+    Attributes:
+        notes: What was found out about the source, in words.
+        source_map: Which joint of the source is what, None where the configuration says.
 
     Raises:
         NotHumanoidError: One of the two is no humanoid.
@@ -54,23 +67,29 @@ class Retargeter:
         source_skeleton: Skeleton,
         avatar: Avatar | Skeleton,
         config: RetargetConfig | None = None,
+        *,
+        sample: MotionClip | None = None,
     ) -> None:
         self.config = config or RetargetConfig()
-        self.source = _rig(source_skeleton, self.config.source_roles)
-        body = avatar if isinstance(avatar, Avatar) else None
-        self.target = _rig(
-            avatar.skeleton if isinstance(avatar, Avatar) else avatar,
-            None if body is None else body.roles(),
+        self.source_map, roles = _roles(source_skeleton, self.config.source_roles)
+        found = calibrated(
+            source_skeleton, roles, None if _is_canonical(source_skeleton) else sample
         )
-        world = np.array([0.0, 0.0, 0.0, 1.0])
-        self._transfer = Transfer(self.source, self.target, world)
-        self._root = Root(
+        self.source, self.notes = found.rig, found.notes
+        body = avatar if isinstance(avatar, Avatar) else None
+        self.target = _target(avatar)
+        ground = found.ground if self.config.ground_m is None else self.config.ground_m
+        stances = stance(self.source, ground=ground), stance(self.target, body)
+        self._transfer = Transfer(self.source, self.target, found.world)
+        self._root = Root(self.source, self.target, *stances, found.world, self.config.root)
+        self._planter = Planter(
             self.source,
             self.target,
-            stance(self.source, ground=self.config.ground_m),
-            stance(self.target, body),
-            world,
-            self.config.root,
+            *stances,
+            found.world,
+            self._root.factors,
+            self._root.lift,
+            self.config.contact,
         )
 
     @property
@@ -79,7 +98,7 @@ class Retargeter:
         return self._root.scale
 
     def step(self, pose: Pose) -> Pose:
-        """Return one pose on the avatar's skeleton.
+        """Return one pose on the avatar's skeleton; feet are not planted.
 
         Raises:
             SkeletonMismatchError: The pose is on another skeleton than the source.
@@ -98,11 +117,16 @@ class Retargeter:
             SkeletonMismatchError: The clip is on another skeleton than the source.
         """
         clip[0].on(self.source.skeleton)
+        rotations = self._transfer(clip.rotations)
+        roots = self._root(clip.rotations, clip.root_translations)
+        if self.config.plant_feet and len(clip) > 1:
+            feet = self._planter.feet(clip.rotations, clip.root_translations, clip.fps)
+            rotations, roots = self._planter(feet, rotations, roots, clip.fps)
         return MotionClip(
             skeleton=self.target.skeleton,
             fps=clip.fps,
-            rotations=self._transfer(clip.rotations),
-            root_translations=self._root(clip.rotations, clip.root_translations),
+            rotations=rotations,
+            root_translations=roots,
             expressions=clip.expressions,
         )
 
@@ -128,13 +152,35 @@ def retarget(
         NotHumanoidError: One of the two skeletons is no humanoid.
         UsageError: The configuration makes no sense.
     """
-    made = Retargeter(clip_or_pose.skeleton, avatar, config)
     if isinstance(clip_or_pose, Pose):
-        return made.step(clip_or_pose)
+        return Retargeter(clip_or_pose.skeleton, avatar, config).step(clip_or_pose)
+    made = Retargeter(clip_or_pose.skeleton, avatar, config, sample=clip_or_pose)
     return made.clip(clip_or_pose)
 
 
-def _rig(skeleton: Skeleton, names: Mapping[str, str] | None) -> Rig:
-    given = humanoid_map(skeleton).roles if names is None else names
-    roles = {role: skeleton.joint(joint) for role, joint in given.items()}
-    return Rig(skeleton=skeleton, roles=roles, tpose=virtual_tpose(skeleton, roles))
+def _roles(
+    skeleton: Skeleton, names: Mapping[str, str] | None
+) -> tuple[HumanoidMap | None, dict[str, int]]:
+    found = None
+    if names is None:
+        found = humanoid_map(skeleton)
+        names = found.roles
+    return found, {role: skeleton.joint(joint) for role, joint in names.items()}
+
+
+def _target(avatar: Avatar | Skeleton) -> Rig:
+    if isinstance(avatar, Avatar):
+        skeleton, names = avatar.skeleton, avatar.roles()
+    else:
+        skeleton, names = avatar, dict(humanoid_map(avatar).roles)
+    roles = {role: skeleton.joint(joint) for role, joint in names.items()}
+    try:
+        tpose = virtual_tpose(skeleton, roles)
+    except NotHumanoidError as error:
+        raise NotHumanoidError(f"avatar: {error}") from error
+    return Rig(skeleton=skeleton, roles=roles, tpose=tpose)
+
+
+def _is_canonical(skeleton: Skeleton) -> bool:
+    """Return whether this is the canonical skeleton, whose world needs no reading."""
+    return skeleton.names == HUMANOID_NAMES

@@ -1,0 +1,274 @@
+"""Feet that stand in the source stand on the avatar; two-bone IK reaches, smoothly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from twinsdk.core import quat
+from twinsdk.core.clip import MotionClip
+from twinsdk.core.humanoid import humanoid_skeleton
+from twinsdk.retarget import RetargetConfig, Retargeter, retarget
+from twinsdk.retarget.contact import ContactConfig, contacts
+from twinsdk.retarget.ik import reach, two_bone
+
+FPS = 60
+
+
+def walk(skeleton, seconds=4.0, speed=0.7):
+    """Return a walk made by solving the legs for feet that stand still half of each cycle."""
+    count = int(seconds * FPS)
+    t = np.arange(count) / FPS
+    period = 1.1
+    step = speed * period
+    pose = np.tile(skeleton.rest_rotations, (count, 1, 1)).astype(np.float64)
+    roots = np.zeros((count, 3))
+    roots[:, 1] = skeleton.rest_translations[0, 1] - 0.08
+    roots[:, 2] = speed * t
+    for side, phase in (("left", 0.0), ("right", 0.5)):
+        cycle = t / period + phase
+        whole, part = np.floor(cycle), cycle % 1
+        swing = np.clip((part - 0.55) / 0.45, 0, 1)
+        eased = swing**2 * (3 - 2 * swing)
+        z = step * (whole - phase + 0.275 + eased)
+        y = 0.075 + 0.08 * np.sin(np.pi * swing) ** 2
+        upper, lower, foot = (skeleton.joint(side + p) for p in ("UpperLeg", "LowerLeg", "Foot"))
+        hip = roots + skeleton.rest_translations[upper]
+        knee = hip + skeleton.rest_translations[lower]
+        ankle = knee + skeleton.rest_translations[foot]
+        goal = np.stack([ankle[:, 0], y, z], axis=-1)
+        hinge = np.tile([1.0, 0, 0], (count, 1))
+        first, second, reached = two_bone(hip, knee, ankle, goal, hinge)
+        assert np.abs(reached - goal).max() < 0.02
+        pose[:, upper] = first
+        pose[:, lower] = quat.multiply(quat.conjugate(first), second)
+        pose[:, foot] = quat.conjugate(second)
+    return MotionClip(skeleton=skeleton, fps=FPS, rotations=pose, root_translations=roots)
+
+
+def stretched(skeleton, thigh=1.0, shin=1.0, hips=1.0):
+    """Return the skeleton with other leg proportions, rest pose on the floor."""
+    offsets = skeleton.rest_translations.copy()
+    for side in ("left", "right"):
+        offsets[skeleton.joint(f"{side}UpperLeg"), 0] *= hips
+        offsets[skeleton.joint(f"{side}LowerLeg")] *= thigh
+        offsets[skeleton.joint(f"{side}Foot")] *= shin
+    leg = 0.415 * thigh + 0.41 * shin
+    offsets[0, 1] += leg - 0.825
+    return type(skeleton)(
+        names=skeleton.names,
+        parents=skeleton.parents,
+        rest_translations=offsets,
+        rest_rotations=skeleton.rest_rotations,
+    )
+
+
+def foot_speed(clip, feet, side, i):
+    places = clip.world()[1][:, clip.skeleton.joint(f"{side}Foot")]
+    speed = np.linalg.norm(np.gradient(places.astype(float), axis=0), axis=-1) * clip.fps
+    down = feet.heel_down[i].copy()
+    down[1:] &= feet.heel_down[i][:-1]
+    down[:-1] &= feet.heel_down[i][1:]
+    return speed[down]
+
+
+@pytest.mark.parametrize("shape", [(1.25, 0.8, 1.0), (0.85, 1.1, 1.6), (1.4, 1.4, 1.2)])
+def test_standing_feet_stand_still_on_legs_of_other_proportions(canon, shape):
+    clip = walk(canon)
+    target = stretched(canon, *shape)
+    made = Retargeter(canon, target)
+    feet = made._planter.feet(clip.rotations, clip.root_translations, clip.fps)
+    assert 0.3 < feet.heel_down.mean() < 0.8
+    planted, loose = (retarget(clip, target, RetargetConfig(plant_feet=on)) for on in (True, False))
+    for i, side in enumerate(("left", "right")):
+        source = np.linalg.norm(np.gradient(feet.ankles[i], axis=0), axis=-1) * FPS
+        slide = foot_speed(planted, feet, side, i)
+        allowed = 1.05 * source[feet.heel_down[i]].mean() + 0.003
+        assert slide.mean() <= allowed
+        if shape != (1.4, 1.4, 1.2):
+            assert slide.mean() < 0.5 * foot_speed(loose, feet, side, i).mean() + 0.003
+
+
+def test_standing_feet_are_on_the_floor(canon):
+    clip = walk(canon)
+    target = stretched(canon, 1.3, 0.75)
+    made = Retargeter(canon, target)
+    feet = made._planter.feet(clip.rotations, clip.root_translations, clip.fps)
+    places = made.clip(clip).world()[1]
+    for i, side in enumerate(("left", "right")):
+        for start in np.flatnonzero(np.diff(feet.heel_down[i].astype(int)) == 1):
+            middle = start + 12  # after the easing
+            if middle < len(clip) and feet.heel_down[i][middle]:
+                ankle = places[middle, target.joint(f"{side}Foot"), 1]
+                assert ankle == pytest.approx(0.075, abs=0.004)
+
+
+def test_planting_does_not_make_knees_jump(canon):
+    clip = walk(canon)
+    target = stretched(canon, 1.25, 0.8)
+    knees = [target.joint("leftLowerLeg"), target.joint("rightLowerLeg")]
+
+    def jolt(out):
+        places = out.world()[1][:, knees].astype(float)
+        return np.linalg.norm(np.diff(places, n=3, axis=0), axis=-1).max()
+
+    planted = retarget(clip, target)
+    loose = retarget(clip, target, RetargetConfig(plant_feet=False))
+    assert jolt(planted) < 2.5 * jolt(loose)
+
+
+def test_the_same_body_needs_no_planting(canon):
+    clip = walk(canon)
+    out = retarget(clip, canon)
+    assert np.degrees(quat.angle(out.rotations, clip.rotations).max()) < 0.5
+    np.testing.assert_allclose(out.root_translations, clip.root_translations, atol=2e-3)
+
+
+def test_in_place_keeps_the_pelvis_and_the_feet_under_it(canon):
+    clip = walk(canon)
+    target = stretched(canon, 1.2, 1.0)
+    out = retarget(clip, target, RetargetConfig(root="in-place"))
+    places = out.world()[1]
+    assert np.abs(places[:, 0, 2]).max() < 0.05
+    feet = places[:, target.joint("leftFoot"), 2]
+    assert np.abs(feet).max() < 0.7
+
+
+def test_two_bones_reach_any_goal_within_reach_and_keep_their_lengths():
+    rng = np.random.default_rng(2)
+    count = 200
+    hip = rng.normal(size=(count, 3))
+    knee = hip + rng.normal(size=(count, 3))
+    ankle = knee + rng.normal(size=(count, 3))
+    a = np.linalg.norm(knee - hip, axis=-1)
+    b = np.linalg.norm(ankle - knee, axis=-1)
+    far = rng.uniform(np.abs(a - b) + 0.01, 0.96 * (a + b))
+    way = rng.normal(size=(count, 3))
+    goal = hip + way / np.linalg.norm(way, axis=-1, keepdims=True) * far[:, None]
+    hinge = np.tile([1.0, 0, 0], (count, 1))
+    first, second, reached = two_bone(hip, knee, ankle, goal, hinge)
+    new_knee = hip + quat.rotate(first, knee - hip)
+    new_ankle = new_knee + quat.rotate(second, ankle - knee)
+    np.testing.assert_allclose(new_ankle, goal, atol=5e-4)
+    np.testing.assert_allclose(reached, new_ankle, atol=1e-6)
+
+
+def test_a_straight_leg_bends_forward_at_the_knee():
+    hip, knee, ankle = (
+        np.array([[0, 0.9, 0.0]]),
+        np.array([[0, 0.5, 0.0]]),
+        np.array([[0, 0.1, 0.0]]),
+    )
+    first, _, _ = two_bone(hip, knee, ankle, np.array([[0, 0.3, 0.0]]), np.array([[1.0, 0, 0]]))
+    bent = hip + quat.rotate(first, knee - hip)
+    assert bent[0, 2] > 0.1
+
+
+def test_reach_is_eased_and_never_full():
+    distance = np.linspace(0, 3, 400)
+    eased = reach(distance, np.ones(400))
+    assert eased.max() <= 1
+    assert (np.diff(eased) >= 0).all()
+    np.testing.assert_array_equal(eased[distance < 0.96], distance[distance < 0.96])
+    assert np.abs(np.diff(eased, n=2)).max() < 0.003  # no corner
+
+
+def test_contacts_have_hysteresis_and_ignore_short_ones():
+    config = ContactConfig()
+    speed = np.full(60, 1.0)
+    speed[10:40] = 0.0
+    speed[25] = 0.4  # between the thresholds: goes on
+    speed[50] = 0.0  # one frame: noise
+    found = contacts(np.zeros(60), speed, 60, config)
+    assert found[10:40].all()
+    assert not found[41:].any()
+    assert not found[:10].any()
+
+
+def test_jumps_are_released(canon):
+    clip = walk(canon, seconds=2.0)
+    high = MotionClip(
+        skeleton=canon,
+        fps=FPS,
+        rotations=clip.rotations,
+        root_translations=clip.root_translations + np.float32([0, 0.5, 0]),
+    )
+    made = Retargeter(canon, humanoid_skeleton(1.5))
+    feet = made._planter.feet(high.rotations, high.root_translations, high.fps)
+    assert not feet.heel_down.any()
+    assert not feet.toe_down.any()
+
+
+def test_up_axis_floor_and_soles_are_read_from_the_clip(canon, bodies):
+    clip = walk(canon)
+    z_up = quat.from_axis_angle(np.array([1.0, 0, 0]), np.radians(90))
+    names = {name: f"my {name}" for name in canon.names}
+    body = bodies.other_rig(
+        bodies.rest_bend({"UpperLeg": -15.0, "UpperArm": 30.0}), seed=3, scale=39.37, names=names
+    )
+    moved = retarget(clip, body.skeleton, RetargetConfig(plant_feet=False))
+    # The same motion in a world where Z is up and the floor is a metre down.
+    turned = MotionClip(
+        skeleton=body.skeleton,
+        fps=FPS,
+        rotations=np.concatenate(
+            [quat.multiply(z_up, moved.rotations[:, :1]), moved.rotations[:, 1:]], axis=1
+        ),
+        root_translations=quat.rotate(z_up, moved.root_translations - np.array([0, 39.37, 0])),
+    )
+    made = Retargeter(body.skeleton, canon, sample=turned)
+    assert any("+Z" in note for note in made.notes)
+    out = made.clip(turned)
+    np.testing.assert_allclose(out.root_translations, clip.root_translations, atol=0.01)
+    turns, truth = out.world()[0], clip.world()[0]
+    for joint in ("hips", "leftHand", "rightLowerLeg", "head"):
+        assert (
+            np.degrees(quat.angle(turns[:, canon.joint(joint)], truth[:, canon.joint(joint)])).max()
+            < 1
+        )
+    feet = [canon.joint("leftFoot"), canon.joint("rightFoot")]
+    # The rig's rest pose splays its feet by 15 degrees; standing shows what level is.
+    assert np.degrees(quat.angle(turns[:, feet], truth[:, feet])).max() < 2
+
+
+def test_a_rest_pose_in_a_line_is_replaced_by_a_frame_of_the_clip(canon):
+    clip = walk(canon)
+    # Frames in which every bone runs along its own +X.
+    aim = quat.between(np.tile([1.0, 0, 0], (len(canon), 1)), canon.rest_translations.astype(float))
+    turns, _ = clip.world()
+    frames = np.tile(quat.IDENTITY.astype(float), (len(canon), 1))
+    children = [[j for j in range(len(canon)) if canon.parents[j] == i] for i in range(len(canon))]
+    for i, below in enumerate(children):
+        if len(below) == 1:
+            frames[i] = aim[below[0]]
+    rotations = np.zeros_like(turns)
+    world = quat.multiply(turns, frames)
+    rotations[:, 0] = world[:, 0]
+    rotations[:, 1:] = quat.multiply(quat.conjugate(world[:, canon.parents[1:]]), world[:, 1:])
+    line = type(canon)(
+        names=[f"{n}_" for n in canon.names],
+        parents=canon.parents,
+        rest_translations=_line_offsets(canon, frames, children),
+        rest_rotations=canon.rest_rotations,
+    )
+    given = MotionClip(
+        skeleton=line, fps=FPS, rotations=rotations, root_translations=clip.root_translations
+    )
+    made = Retargeter(line, canon, sample=given)
+    out = made.clip(given)
+    want, got = clip.world()[1], out.world()[1]
+    for a, b in (("leftUpperLeg", "leftLowerLeg"), ("rightLowerArm", "rightHand")):
+        i, j = canon.joint(a), canon.joint(b)
+        u, v = want[:, j] - want[:, i], got[:, j] - got[:, i]
+        cosine = (u * v).sum(-1) / np.linalg.norm(u, axis=-1) / np.linalg.norm(v, axis=-1)
+        assert np.degrees(np.arccos(np.clip(cosine, -1, 1))).max() < 1
+
+
+def _line_offsets(canon, frames, children):
+    offsets = canon.rest_translations.astype(float).copy()
+    for i, below in enumerate(children):
+        for j in below:
+            offsets[j] = quat.rotate(
+                quat.conjugate(frames[i]), canon.rest_translations[j].astype(float)
+            )
+    return offsets
