@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twinsdk.core import quat
-from twinsdk.core.clip import MotionClip
+from twinsdk.core.clip import MotionClip, clip_of
 from twinsdk.core.expressions import EXPRESSION_COUNT, expression
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.core.pose import Pose, rest_pose
@@ -12,7 +12,7 @@ from twinsdk.core.skeleton import Skeleton
 from twinsdk.errors import ShapeError, SkeletonMismatchError, UsageError, ValueRangeError
 from twinsdk.skinning import Skinner
 
-BACKENDS = ["native", "numpy"]
+BACKENDS = ["native", "torch", "numpy"]
 
 
 def random_pose(rng, skeleton):
@@ -51,11 +51,12 @@ def test_the_backends_agree_in_a_random_pose_with_a_face(avatar):
     rng = np.random.default_rng(11)
     pose = random_pose(rng, avatar.skeleton)
     face = rng.random(EXPRESSION_COUNT)
-    native, reference = (
+    native, by_torch, reference = (
         Skinner(avatar, backend=name).vertices_and_normals(pose, face) for name in BACKENDS
     )
-    np.testing.assert_allclose(native[0], reference[0], atol=1e-5)
-    np.testing.assert_allclose(native[1], reference[1], atol=1e-3)
+    for ours in (native, by_torch):
+        np.testing.assert_allclose(ours[0], reference[0], atol=1e-5)
+        np.testing.assert_allclose(ours[1], reference[1], atol=1e-3)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -128,6 +129,49 @@ def test_a_pose_on_another_skeleton_is_refused(avatar):
         skinner.clip_vertices(clip)
 
 
+def test_both_methods_are_exact_where_one_joint_moves_a_vertex(avatar_of):
+    avatar = avatar_of(influences=1)
+    pose = random_pose(np.random.default_rng(13), avatar.skeleton)
+    linear, dual = (Skinner(avatar, method=name).vertices(pose) for name in ("linear", "dual"))
+    np.testing.assert_allclose(dual, linear, atol=2e-5)
+
+
+def test_the_dual_method_agrees_with_the_reference_in_a_moderate_pose(avatar):
+    rng = np.random.default_rng(14)
+    pose = Pose(
+        skeleton=avatar.skeleton,
+        rotations=quat.from_rotation_vector(rng.normal(size=(len(avatar.skeleton), 3)) * 0.2),
+        root_translation=rng.normal(size=3),
+    )
+    native, reference = (
+        Skinner(avatar, backend=name, method="dual").vertices_and_normals(pose)
+        for name in ("native", "numpy")
+    )
+    np.testing.assert_allclose(native[0], reference[0], atol=5e-5)
+    np.testing.assert_allclose(native[1], reference[1], atol=1e-3)
+
+
+def test_exact_normals_are_those_of_the_moved_triangles(avatar):
+    pose = random_pose(np.random.default_rng(15), avatar.skeleton)
+    points, normals = Skinner(avatar, normals="exact").vertices_and_normals(pose)
+    corners = points[avatar.mesh.triangles].astype(np.float64)
+    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    sums = np.zeros((len(points), 3))
+    for k in range(3):
+        np.add.at(sums, avatar.mesh.triangles[:, k], area)
+    length = np.linalg.norm(sums, axis=1, keepdims=True)
+    expected = sums / np.where(length > 0, length, 1)
+    np.testing.assert_allclose(normals, expected, atol=1e-3)  # sums that nearly cancel
+
+
+def test_threads_do_not_change_a_clip(avatar_of):
+    avatar = avatar_of(vertices=3000)
+    poses = [random_pose(np.random.default_rng(16 + t), avatar.skeleton) for t in range(24)]
+    clip = clip_of(poses, fps=30)
+    one, two = (Skinner(avatar, threads=n).clip_vertices(clip) for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
 def test_bad_arguments_are_refused_by_name(avatar):
     skinner, pose = Skinner(avatar), rest_pose(avatar.skeleton)
     with pytest.raises(ShapeError, match=r"expressions: expected shape \(52,\), got \(51,\)"):
@@ -138,3 +182,9 @@ def test_bad_arguments_are_refused_by_name(avatar):
         skinner.vertices(pose, out=np.zeros((400, 3)))
     with pytest.raises(UsageError, match="backend: expected one of native"):
         Skinner(avatar, backend="cuda")
+    with pytest.raises(UsageError, match="method: expected one of linear, dual, got 'cubic'"):
+        Skinner(avatar, method="cubic")
+    with pytest.raises(UsageError, match="normals: expected one of skinned, exact, got 'none'"):
+        Skinner(avatar, normals="none")
+    with pytest.raises(UsageError, match="method: the torch backend knows linear, got 'dual'"):
+        Skinner(avatar, backend="torch", method="dual")

@@ -2,59 +2,92 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
-from twinsdk.core.arrays import F32, as_f32
+from twinsdk.core.arrays import F32
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.expressions import EXPRESSION_COUNT, EXPRESSION_NAMES
+from twinsdk.core.kernel import checked_f32
 from twinsdk.core.pose import Pose
-from twinsdk.core.rig import Rig
+from twinsdk.core.rig import METHODS, MeshNormals, Rig, seam_owners
 from twinsdk.errors import SkeletonMismatchError, UsageError
+
+if TYPE_CHECKING:
+    from twinsdk.skinning.torch_backend import TorchSkinner
 
 __all__ = ["Skinner"]
 
-BACKENDS = ("native", "numpy")
+BACKENDS = ("native", "torch", "numpy")
+NORMALS = ("skinned", "exact")
 
 
 class Skinner:
     """An avatar's mesh, moved by poses and expressions.
 
-    Any number of influences is exact. Normals are the rest normals turned with the skin.
-    Expressions drive the morphs of the same name; expressions that the avatar lacks and morphs
-    that are no expression stay at rest.
+    Any number of influences is exact. Expressions drive the morphs of the same name; expressions
+    that the avatar lacks and morphs that are no expression stay at rest.
 
     Args:
         avatar: What is skinned; it is bound here and not kept in sync with later edits.
-        backend: "native" (C++, or NumPy where it is not built) or "numpy" (the float64 reference).
+        backend: "native" (C++, or NumPy where it is not built), "torch" (`TorchSkinner`, for
+            gradients and GPUs; linear only) or "numpy" (the float64 reference).
+        method: "linear", or "dual" for dual quaternions, which keep the volume at twists.
+        normals: "skinned" turns the rest normals with the skin; "exact" recomputes them from the
+            triangles, so that they follow expressions and creases.
+        threads: At most so many work on a clip; a single pose stays on the caller's thread.
 
     Raises:
-        UsageError: There is no such backend.
+        UsageError: There is no such backend, method or kind of normals.
     """
 
-    def __init__(self, avatar: Avatar, *, backend: str = "native") -> None:
-        if backend not in BACKENDS:
-            raise UsageError(f"backend: expected one of {', '.join(BACKENDS)}, got {backend!r}")
-        self.avatar = avatar
-        self.backend = backend
-        moved = [name for name in avatar.morphs.names if name in EXPRESSION_NAMES]
-        rows = [avatar.morphs.names.index(name) for name in moved]
-        self._expression_rows = np.array([EXPRESSION_NAMES.index(name) for name in moved], np.intp)
-        skeleton = avatar.skeleton
+    def __init__(
+        self,
+        avatar: Avatar,
+        *,
+        backend: str = "native",
+        method: str = "linear",
+        normals: str = "skinned",
+        threads: int = 1,
+    ) -> None:
+        for name, value, known in (
+            ("backend", backend, BACKENDS),
+            ("method", method, METHODS),
+            ("normals", normals, NORMALS),
+        ):
+            if value not in known:
+                raise UsageError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+        if backend == "torch" and method != "linear":
+            raise UsageError(f"method: the torch backend knows linear, got {method!r}")
+        self.avatar, self.backend, self.method, self.threads = avatar, backend, method, threads
+        isa = "numpy" if backend == "numpy" else None
+        names = avatar.morphs.names
+        rows = [row for row, name in enumerate(names) if name in EXPRESSION_NAMES]
+        self._expression_rows = np.array([EXPRESSION_NAMES.index(names[r]) for r in rows], np.intp)
+        mesh, skeleton = avatar.mesh, avatar.skeleton
+        self._torch = _torch_skinner(avatar) if backend == "torch" else None
         self._rig = Rig(
-            vertices=avatar.mesh.vertices,
-            normals=avatar.mesh.normals,
+            vertices=mesh.vertices,
+            normals=mesh.normals,
             joints=avatar.skin.joints,
             weights=avatar.skin.weights,
             joint_count=len(skeleton),
             # Morphs outside the 52 expressions are never driven here, so they are not bound.
-            morph_offsets=avatar.morphs.offsets[rows] if moved else None,
+            morph_offsets=avatar.morphs.offsets[rows] if rows else None,
             parents=skeleton.parents,
             rest_translations=skeleton.rest_translations,
             inverse_bind=avatar.skin.inverse_bind,
-            isa="numpy" if backend == "numpy" else None,
+            isa=isa,
         )
+        self._mesh_normals = None
+        if normals == "exact":
+            owners = seam_owners(mesh.vertices, mesh.normals)
+            self._mesh_normals = MeshNormals(
+                mesh.triangles, len(mesh.vertices), owners=owners, isa=isa
+            )
 
     @property
     def vertex_count(self) -> int:
@@ -79,12 +112,7 @@ class Skinner:
             ShapeError, ValueRangeError: `expressions` or `out` cannot be used.
         """
         on = pose.on(self.avatar.skeleton)
-        return self._rig.pose(
-            on.rotations,
-            on.root_translation,
-            morph_weights=self._weights(expressions, ()),
-            out=out,
-        )
+        return self._posed(on.rotations, on.root_translation, expressions, out)
 
     def vertices_and_normals(
         self,
@@ -99,14 +127,19 @@ class Skinner:
             ShapeError, ValueRangeError: `expressions` or `out` cannot be used.
         """
         on = pose.on(self.avatar.skeleton)
-        shape = (self.vertex_count, 3)
-        points, normals = out if out is not None else (None, np.empty(shape, np.float32))
+        points, normals = (None, None) if out is None else out
+        if self._mesh_normals is not None:
+            moved = self._posed(on.rotations, on.root_translation, expressions, points)
+            return moved, self._mesh_normals.of(moved, normals)
+        if normals is None:
+            normals = np.empty((self.vertex_count, 3), np.float32)
         moved = self._rig.pose(
             on.rotations,
             on.root_translation,
             morph_weights=self._weights(expressions, ()),
             out=points,
             normals_out=normals,
+            method=self.method,
         )
         return moved, normals
 
@@ -122,15 +155,56 @@ class Skinner:
                 f"clip: expected one on the avatar's skeleton of {len(self.avatar.skeleton)} "
                 f"joints, got one of {len(clip.skeleton)}; use twinsdk.retarget"
             )
+        return self._posed(clip.rotations, clip.root_translations, clip.expressions, out)
+
+    def _posed(
+        self, rotations: F32, roots: F32, expressions: npt.ArrayLike | None, out: F32 | None
+    ) -> F32:
+        lead = roots.shape[:-1]
+        if self._torch is not None:
+            return self._posed_by_torch(rotations, roots, expressions, out)
         return self._rig.pose(
-            clip.rotations,
-            clip.root_translations,
-            morph_weights=self._weights(clip.expressions, (len(clip),)),
+            rotations,
+            roots,
+            morph_weights=self._weights(expressions, lead),
             out=out,
+            method=self.method,
+            threads=self.threads,
         )
+
+    def _posed_by_torch(
+        self, rotations: F32, roots: F32, expressions: npt.ArrayLike | None, out: F32 | None
+    ) -> F32:
+        import torch
+
+        from twinsdk.core.kernel import check_output
+
+        assert self._torch is not None  # noqa: S101  # only then is this called
+        lead = roots.shape[:-1]
+        shape = (*lead, self.vertex_count, 3)
+        if out is not None:
+            check_output("out", out, shape)
+        face = None
+        if expressions is not None:
+            face = checked_f32("expressions", expressions, (*lead, EXPRESSION_COUNT))
+        batch = [None if a is None else a.reshape(-1, *a.shape[len(lead) :]) for a in
+                 (rotations, roots, face)]  # fmt: skip
+        with torch.no_grad():
+            given = [None if a is None else torch.tensor(a) for a in batch]
+            moved: F32 = self._torch(*given).numpy().reshape(shape)
+        if out is None:
+            return moved
+        out[...] = moved
+        return out
 
     def _weights(self, expressions: npt.ArrayLike | None, lead: tuple[int, ...]) -> F32 | None:
         if expressions is None:
             return None
-        checked = as_f32("expressions", expressions, (*lead, EXPRESSION_COUNT))
+        checked = checked_f32("expressions", expressions, (*lead, EXPRESSION_COUNT))
         return checked[..., self._expression_rows] if self._expression_rows.size else None
+
+
+def _torch_skinner(avatar: Avatar) -> TorchSkinner:
+    from twinsdk.skinning.torch_backend import TorchSkinner
+
+    return TorchSkinner(avatar)
