@@ -74,6 +74,7 @@ class Layout:
         confidence_at: The same of the joint confidence; 0 where it is absent.
         scalars, scalars_at: One reader over all scalars, and where it starts.
         pick: Turns what `scalars` reads into the order of `SCALARS`, the root as three numbers.
+        places: First byte of each scalar that is there, by name.
         marks: One reader over the bytes that make it this layout, and what they are.
     """
 
@@ -88,6 +89,7 @@ class Layout:
     scalars_at: int
     pick: Callable[[tuple[Any, ...]], tuple[Any, ...]]
     defaults: tuple[Any, ...]
+    places: dict[str, int]
     marks: struct.Struct
     marked: tuple[bytes, ...]
 
@@ -219,6 +221,11 @@ def read_layout(message: bytes) -> Layout:
         scalars_at=scalars_at,
         pick=pick,
         defaults=defaults,
+        places={
+            name: at
+            for name, slot, code, _ in SCALARS
+            if (at := walk.field(slot, struct.calcsize("<" + code)))
+        },
         marks=marks,
         marked=marks.unpack_from(message),
     )

@@ -123,7 +123,7 @@ class Receiver:
         self._order: list[tuple[int, zmq.Socket[bytes]]] = []
         self._turn = 0
         self._sync = ClockSync()
-        self._pings = 0
+        self._pings = self._greeted = 0
         self._due_ns = self._hello_due_ns = self._ping_due_ns = 0
         self._received = self._lost = self._reordered = self._stale = 0
         self._malformed = self._restarts = 0
@@ -354,11 +354,14 @@ class Receiver:
                 continue
             if entry.descriptor not in self._descriptors:
                 self._ask(entry.descriptor)
-            if track.session != welcome.session and entry.newest is not None:
+            # A publisher's session is that of its frames, a relay's is its own.
+            fresh = track.session == 0 or welcome.session != self._greeted
+            if fresh and track.session != welcome.session and entry.newest is not None:
                 if entry.descriptor in self._descriptors:
                     self._ready.append((entry.avatar, entry.newest))
                 else:
                     track.waiting = entry.newest
+        self._greeted = welcome.session
 
     def _learn(self, descriptor: AvatarDescriptor) -> None:
         if descriptor.hash not in self._asked or len(self._descriptors) >= _MAX_AVATARS:

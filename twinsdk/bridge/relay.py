@@ -1,0 +1,340 @@
+"""Relay: takes streams in and gives them away again, to many receivers or to further relays."""
+
+from __future__ import annotations
+
+import secrets
+import struct
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import zmq
+
+from twinsdk.bridge.clock_sync import ClockSync
+from twinsdk.bridge.descriptor import AvatarDescriptor
+from twinsdk.bridge.endpoints import (
+    MAX_POSE_BYTES,
+    MAX_STATE_BYTES,
+    configure,
+    parse_endpoint,
+    shrink_kernel_buffers,
+)
+from twinsdk.bridge.keys import ClientKeys, ServerKeys, Token
+from twinsdk.bridge.layout import Layout, read_layout
+from twinsdk.bridge.messages import (
+    AvatarEntry,
+    DescriptorRequest,
+    Hello,
+    Ping,
+    Pong,
+    Welcome,
+    pack,
+    unpack_only,
+)
+from twinsdk.bridge.outlet import Outlet, OutletStats
+from twinsdk.bridge.wire import read_prefix, topic
+from twinsdk.bridge.zap import identify
+from twinsdk.core.clock import Clock, now_ns
+from twinsdk.errors import EndpointError, WireError
+
+__all__ = ["Relay", "RelayStats"]
+
+_QUEUE = 4
+_HELLO_NS, _PING_NS, _REQUEST_NS = 500_000_000, 1_000_000_000, 250_000_000
+_MAX_AVATARS = 4096
+_I64 = struct.Struct("<q")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelayStats:
+    """What a relay did so far.
+
+    Attributes:
+        outlet: What it gave away.
+        avatars: Twins that pass through.
+        malformed: Messages from above dropped because they made no sense.
+        collisions: Messages dropped because two sources use one avatar id; give each publisher an
+            `avatar_id` of its own.
+    """
+
+    outlet: OutletStats
+    avatars: int
+    malformed: int
+    collisions: int
+
+
+@dataclass
+class _Source:
+    """A publisher or relay above."""
+
+    pose: zmq.Socket[bytes]
+    state: zmq.Socket[bytes]
+    sync: ClockSync = field(default_factory=ClockSync)
+    hello_due_ns: int = 0
+    ping_due_ns: int = 0
+    heard_ns: int = 0
+
+
+@dataclass
+class _Twin:
+    """One avatar that passes through."""
+
+    source: _Source
+    layout: Layout
+    descriptor: int
+    newest: bytes
+
+
+class Relay:
+    """Repeats the newest frames of one or more streams; a context manager with its own thread.
+
+    Times in the frames are put into this machine's clock, so that receivers measure latency against
+    the relay they talk to. Descriptors and newest frames are kept for late joiners.
+
+    Args:
+        sources: Pose endpoints or pairing tokens of publishers or other relays.
+        endpoint: Where this one sends poses from.
+        state_endpoint: Where receivers say HELLO, by default beside it.
+        keys: This relay's own; needed where other machines can reach the endpoint.
+        clock: Monotonic nanoseconds.
+
+    Raises:
+        EndpointError: An address is malformed, taken, or reachable from other machines.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str],
+        endpoint: str,
+        *,
+        state_endpoint: str | None = None,
+        keys: ServerKeys | None = None,
+        clock: Clock = now_ns,
+    ) -> None:
+        if not sources:
+            raise EndpointError("relay: expected at least one source, got none")
+        self.session = secrets.randbits(63) | 1
+        self._clock = clock
+        self._twins: dict[int, _Twin] = {}
+        self._descriptors: dict[int, bytes] = {}
+        self._asked: dict[int, int] = {}
+        self._codec = 0
+        self._malformed = self._collisions = 0
+        self._closing = threading.Event()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            self._sources = [self._connect(source) for source in sources]
+            self._outlet = Outlet(
+                endpoint,
+                state_endpoint=state_endpoint,
+                keys=keys,
+                queue=_QUEUE,
+                welcome=self._welcome,
+                descriptor=self._descriptors.get,
+                clock=clock,
+            )
+        except BaseException:
+            self._context.destroy(linger=0)
+            raise
+        self._thread = threading.Thread(target=self._run, name="twinsdk-relay", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Relay:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def endpoint(self) -> str:
+        """Where poses are sent from, with the port it got."""
+        return str(self._outlet.endpoint)
+
+    @property
+    def state_endpoint(self) -> str:
+        """Where receivers say HELLO, with the port it got."""
+        return str(self._outlet.state_endpoint)
+
+    @property
+    def stats(self) -> RelayStats:
+        """What was done so far."""
+        return RelayStats(
+            outlet=self._outlet.stats,
+            avatars=len(self._twins),
+            malformed=self._malformed,
+            collisions=self._collisions,
+        )
+
+    def close(self) -> None:
+        """Stop relaying and free the ports; a second call does nothing."""
+        if not self._closing.is_set():
+            self._closing.set()
+            self._thread.join(timeout=5)
+            self._outlet.close()
+            self._context.destroy(linger=0)
+
+    def _connect(self, source: str) -> _Source:
+        keys: ClientKeys | None = None
+        if Token.is_token(source):
+            token = Token.parse(source)
+            source, keys = token.endpoint, token.keys
+        place = parse_endpoint(source)
+        if place.port == 0:
+            raise EndpointError(f"endpoint: expected a port to connect to, got {place}")
+        pose = self._context.socket(zmq.SUB)
+        state = self._context.socket(zmq.DEALER)
+        configure(pose, queue=_QUEUE, limit_bytes=MAX_POSE_BYTES)
+        shrink_kernel_buffers(pose)
+        configure(state, queue=64, limit_bytes=MAX_STATE_BYTES)
+        if keys is not None:
+            identify(pose, keys)
+            identify(state, keys)
+        pose.setsockopt(zmq.SUBSCRIBE, topic())
+        pose.connect(str(place))
+        state.connect(str(place.state()))
+        return _Source(pose=pose, state=state)
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        for source in self._sources:
+            poller.register(source.state, zmq.POLLIN)
+            poller.register(source.pose, zmq.POLLIN)
+        while not self._closing.is_set():
+            ready = dict(poller.poll(20))
+            now = self._clock()
+            for source in self._sources:
+                if source.pose in ready:
+                    self._repeat(source)
+                if source.state in ready:
+                    self._listen(source)
+                self._housekeep(source, now)
+
+    def _repeat(self, source: _Source) -> None:
+        for _ in range(256):  # then look at the other sources again
+            try:
+                message = source.pose.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            source.heard_ns = self._clock()
+            try:
+                self._pass_on(source, message)
+            except WireError:
+                self._malformed += 1
+
+    def _pass_on(self, source: _Source, message: bytes) -> None:
+        prefix = read_prefix(message)
+        twin = self._twins.get(prefix.avatar)
+        if twin is None or not twin.layout.fits(message):
+            layout = read_layout(message)
+        else:
+            layout = twin.layout
+        descriptor = int(layout.read_scalars(message)[5])
+        if descriptor not in self._descriptors:
+            self._ask(source, descriptor)
+            return
+        if twin is not None and twin.source is not source:
+            self._collisions += 1
+            return
+        message = _in_our_time(message, layout, source.sync)
+        if twin is None:
+            if len(self._twins) >= _MAX_AVATARS:
+                self._collisions += 1
+                return
+            self._codec = prefix.codec
+            self._twins[prefix.avatar] = _Twin(
+                source=source, layout=layout, descriptor=descriptor, newest=message
+            )
+            self._outlet.announce()
+        else:
+            twin.layout, twin.newest = layout, message
+            if twin.descriptor != descriptor:
+                twin.descriptor = descriptor
+                self._outlet.announce()
+        self._outlet.send(message)
+
+    def _ask(self, source: _Source, descriptor: int) -> None:
+        now = self._clock()
+        if now - self._asked.get(descriptor, -_REQUEST_NS) < _REQUEST_NS:
+            return
+        if len(self._asked) >= _MAX_AVATARS:
+            self._asked.clear()
+        self._asked[descriptor] = now
+        _tell(source, pack(Hello(client="twinsdk.Relay")))
+        _tell(source, pack(DescriptorRequest(hash=descriptor)))
+
+    def _listen(self, source: _Source) -> None:
+        for _ in range(64):
+            try:
+                parts = source.state.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            arrived = self._clock()
+            try:
+                message = unpack_only(parts)
+            except WireError:
+                self._malformed += 1
+                continue
+            if isinstance(message, Pong):
+                source.sync.add(message, arrived)
+            elif isinstance(message, AvatarDescriptor):
+                if message.hash in self._asked:
+                    self._descriptors.setdefault(message.hash, parts[0])
+            elif isinstance(message, Welcome):
+                self._meet(source, message)
+
+    def _meet(self, source: _Source, welcome: Welcome) -> None:
+        for entry in welcome.avatars:
+            if entry.descriptor not in self._descriptors:
+                self._ask(source, entry.descriptor)
+            elif entry.newest is not None and entry.avatar not in self._twins:
+                try:
+                    self._pass_on(source, entry.newest)
+                except WireError:
+                    self._malformed += 1
+
+    def _housekeep(self, source: _Source, now: int) -> None:
+        if now >= source.hello_due_ns and now - source.heard_ns >= _HELLO_NS:
+            source.hello_due_ns = now + _HELLO_NS
+            _tell(source, pack(Hello(client="twinsdk.Relay")))
+        if now >= source.ping_due_ns:
+            source.ping_due_ns = now + _PING_NS
+            _tell(source, pack(Ping(t0_ns=now)))
+
+    def _welcome(self, endpoint: str) -> Welcome:
+        return Welcome(
+            session=self.session,
+            pose_endpoint=endpoint,
+            codec=self._codec,
+            avatars=tuple(
+                AvatarEntry(avatar=avatar, descriptor=twin.descriptor, newest=twin.newest)
+                for avatar, twin in list(self._twins.items())
+            ),
+            now_ns=self._clock(),
+        )
+
+
+def _in_our_time(message: bytes, layout: Layout, sync: ClockSync) -> bytes:
+    """Return the message with its two times in this machine's clock."""
+    offset = sync.to_local(0)
+    if offset == 0:
+        return message
+    patched = bytearray(message)
+    for name in ("t_capture_ns", "t_send_ns"):
+        at = layout.places.get(name)
+        if at is not None:
+            (then,) = _I64.unpack_from(message, at)
+            _I64.pack_into(patched, at, min(max(then + offset, -(2**63)), 2**63 - 1))
+    return bytes(patched)
+
+
+def _tell(source: _Source, data: bytes) -> None:
+    try:
+        source.state.send(data, zmq.NOBLOCK)
+    except zmq.Again:  # nobody there and the queue is full of the same words
+        return
