@@ -77,7 +77,7 @@ def test_standing_feet_stand_still_on_legs_of_other_proportions(canon, shape):
     clip = walk(canon)
     target = stretched(canon, *shape)
     made = Retargeter(canon, target)
-    feet = made._planter.feet(clip.rotations, clip.root_translations, clip.fps)
+    feet = made.feet(clip)
     assert 0.3 < feet.heel_down.mean() < 0.8
     planted, loose = (retarget(clip, target, RetargetConfig(plant_feet=on)) for on in (True, False))
     for i, side in enumerate(("left", "right")):
@@ -93,7 +93,7 @@ def test_standing_feet_are_on_the_floor(canon):
     clip = walk(canon)
     target = stretched(canon, 1.3, 0.75)
     made = Retargeter(canon, target)
-    feet = made._planter.feet(clip.rotations, clip.root_translations, clip.fps)
+    feet = made.feet(clip)
     places = made.clip(clip).world()[1]
     for i, side in enumerate(("left", "right")):
         for start in np.flatnonzero(np.diff(feet.heel_down[i].astype(int)) == 1):
@@ -194,7 +194,7 @@ def test_jumps_are_released(canon):
         root_translations=clip.root_translations + np.float32([0, 0.5, 0]),
     )
     made = Retargeter(canon, humanoid_skeleton(1.5))
-    feet = made._planter.feet(high.rotations, high.root_translations, high.fps)
+    feet = made.feet(high)
     assert not feet.heel_down.any()
     assert not feet.toe_down.any()
 

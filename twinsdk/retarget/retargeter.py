@@ -16,7 +16,7 @@ from twinsdk.retarget.anatomy import virtual_tpose
 from twinsdk.retarget.calibrate import calibrated
 from twinsdk.retarget.contact import ContactConfig
 from twinsdk.retarget.mapping import HumanoidMap, humanoid_map
-from twinsdk.retarget.plant import Planter
+from twinsdk.retarget.plant import Feet, Planter
 from twinsdk.retarget.proportion import Root, stance
 from twinsdk.retarget.transfer import Rig, Transfer
 
@@ -55,6 +55,9 @@ class Retargeter:
 
     Attributes:
         notes: What was found out about the source, in words.
+        source, target: The two rigs: skeleton, roles, T-pose.
+        world: (4,) ours_from_source: what turned the source's up to +Y.
+        ankle_height: Of the avatar's ankles above the floor when it stands, metres.
         source_map: Which joint of the source is what, None where the configuration says.
 
     Raises:
@@ -80,6 +83,8 @@ class Retargeter:
         self.target = _target(avatar)
         ground = found.ground if self.config.ground_m is None else self.config.ground_m
         stances = stance(self.source, ground=ground), stance(self.target, body)
+        self.world = found.world
+        self.ankle_height = stances[1].ankle
         self._transfer = Transfer(self.source, self.target, found.world)
         self._root = Root(self.source, self.target, *stances, found.world, self.config.root)
         self._planter = Planter(
@@ -96,6 +101,10 @@ class Retargeter:
     def scale(self) -> float:
         """Target leg length over source leg length."""
         return self._root.scale
+
+    def feet(self, clip: MotionClip) -> Feet:
+        """Return where the source's feet are, in the avatar's scale, and when they stand."""
+        return self._planter.feet(clip.rotations, clip.root_translations, clip.fps)
 
     def step(self, pose: Pose) -> Pose:
         """Return one pose on the avatar's skeleton; feet are not planted.
@@ -120,8 +129,7 @@ class Retargeter:
         rotations = self._transfer(clip.rotations)
         roots = self._root(clip.rotations, clip.root_translations)
         if self.config.plant_feet and len(clip) > 1:
-            feet = self._planter.feet(clip.rotations, clip.root_translations, clip.fps)
-            rotations, roots = self._planter(feet, rotations, roots, clip.fps)
+            rotations, roots = self._planter(self.feet(clip), rotations, roots, clip.fps)
         return MotionClip(
             skeleton=self.target.skeleton,
             fps=clip.fps,
