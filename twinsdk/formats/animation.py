@@ -46,7 +46,7 @@ class AnimationFile:
         self._path = path
         with reading(path, "glTF"):
             self._document = glb.load(path)
-            self._tree = NodeTree(self._document)
+            self._tree = NodeTree.of(self._document)
             self._accessors = AccessorReader(self._document)
             self._animations = self._document.items("animations")
             self.names = _unique([str(a.get("name") or "animation") for a in self._animations])

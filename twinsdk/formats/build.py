@@ -48,7 +48,7 @@ class Builder:
     def sparse(self, values: Array) -> int:
         """Add a mostly zero float32 array (N, W), as a morph target is; return its accessor."""
         values = np.ascontiguousarray(values)
-        moved = np.flatnonzero(np.abs(values).max(1) > 0) if len(values) else np.zeros(0, np.int64)
+        moved = np.flatnonzero((values != 0).any(1))
         if len(moved) > _SPARSE_BELOW * len(values):
             return self.accessor(values, target=ARRAY_BUFFER, bounds=True)
         entry = {**_described(values), **_bounds(values)}

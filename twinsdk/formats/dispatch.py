@@ -30,6 +30,7 @@ CLIP_READERS: dict[str, str] = {
     ".amc.gz": "acclaim:read_clip",
     ".bvh": "bvh:read_clip",
     ".bvh.gz": "bvh:read_clip",
+    ".fbx": "fbx:read_clip",
     ".glb": "animation:read_clip",
     ".gltf": "animation:read_clip",
     ".npz": "npz:read_clip",

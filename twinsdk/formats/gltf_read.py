@@ -90,7 +90,7 @@ def read_rig(path: str | Path) -> Rig:
     """
     with reading(path, "glTF"):
         document = glb.load(path)
-        tree = NodeTree(document)
+        tree = NodeTree.of(document)
         person = vrm.read(document)
         wanted = [node for skin in document.items("skins") for node in _joints(skin, tree)]
         wanted += [*(person.humanoid if person else ()), *referenced_nodes(document)]

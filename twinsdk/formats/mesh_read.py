@@ -22,6 +22,7 @@ __all__ = ["BuiltMesh", "MeshReader"]
 _MAX_MORPH_BYTES = 2 << 30
 _MAX_VERTICES = 8_000_000
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
+_IDENTITY_TOLERANCE = 1e-6
 
 
 @dataclass(kw_only=True)
@@ -267,6 +268,8 @@ def _points(matrix: F64, points: Array) -> F64:
 
 
 def _directions(matrix: F64, directions: Array) -> F64:
+    if matrix.ndim == 2 and np.abs(matrix - np.eye(3)).max() < _IDENTITY_TOLERANCE:
+        return directions.astype(np.float64)  # what stands where it should is kept bit for bit
     if matrix.ndim == 3:
         turned: F64 = np.einsum("vij,vj->vi", matrix, directions.astype(np.float64))
         return turned

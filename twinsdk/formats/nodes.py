@@ -21,7 +21,7 @@ _SYNTHETIC = -1  # the node index of a root joint that the file does not have
 
 
 class NodeTree:
-    """All nodes of a document: who is above whom and where.
+    """All nodes of a file: who is above whom and where.
 
     Attributes:
         names: Unique; unnamed nodes are numbered.
@@ -31,18 +31,43 @@ class NodeTree:
         world: (N, 4, 4) world_from_node.
     """
 
-    def __init__(self, document: Document) -> None:
-        nodes = document.items("nodes")
-        self.names = _unique_names(nodes)
-        self.parents, self.order = _order(nodes)
-        count = len(nodes)
+    def __init__(self, names: list[str], children: list[list[int]]) -> None:
+        count = len(names)
+        self.names = _unique_names(names)
+        self.parents, self.order = _order(children)
         self.translations = np.zeros((count, 3))
         self.rotations = np.tile([0.0, 0.0, 0.0, 1.0], (count, 1))
         self.scales = np.ones((count, 3))
-        local = np.tile(np.eye(4), (count, 1, 1))
+        self.world: F64 = np.tile(np.eye(4), (count, 1, 1))
+
+    @classmethod
+    def of(cls, document: Document) -> NodeTree:
+        """Return the nodes of a glTF document.
+
+        Raises:
+            FormatError: A node is malformed, has two parents, or there is a cycle.
+        """
+        nodes = document.items("nodes")
+        children = []
         for i, node in enumerate(nodes):
-            local[i] = self._local(node, i)
-        self.world: F64 = local
+            below = node.get("children", [])
+            if not isinstance(below, list):
+                raise FormatError(f"node {i}: expected an array of children")
+            children.append([whole(c, len(nodes), f"node {i}: children") for c in below])
+        names = [str(node.get("name") or "") for node in nodes]
+        tree = cls(names, children)
+        tree.place(
+            np.stack([np.eye(4), *(tree._local(node, i) for i, node in enumerate(nodes))])[1:]
+        )
+        return tree
+
+    def place(self, local: F64 | None = None) -> None:
+        """Compute `world` from `local` (N, 4, 4), or from translations, rotations and scales."""
+        if local is None:
+            local = np.tile(np.eye(4), (len(self.names), 1, 1))
+            local[:, :3, :3] = quat.to_matrix(self.rotations) * self.scales[:, None]
+            local[:, :3, 3] = self.translations
+        self.world = local
         for i in self.order:
             if self.parents[i] >= 0:
                 self.world[i] = self.world[self.parents[i]] @ local[i]
@@ -245,42 +270,35 @@ def _closed(tree: NodeTree, wanted: list[int]) -> list[int]:
     return joints if root != _SYNTHETIC else [_SYNTHETIC, *joints]
 
 
-def _unique_names(nodes: list[dict[str, Any]]) -> list[str]:
+def _unique_names(given: list[str]) -> list[str]:
     names: list[str] = []
     seen: set[str] = set()
-    for i, node in enumerate(nodes):
-        given = node.get("name")
-        name = given if isinstance(given, str) and given else f"node_{i}"
-        unique, n = name, 1
+    for i, name in enumerate(given):
+        unique, n = name or f"node_{i}", 1
         while unique in seen:
             n += 1
-            unique = f"{name}_{n}"
+            unique = f"{name or f'node_{i}'}_{n}"
         seen.add(unique)
         names.append(unique)
     return names
 
 
-def _order(nodes: list[dict[str, Any]]) -> tuple[list[int], list[int]]:
-    parents = [-1] * len(nodes)
-    for i, node in enumerate(nodes):
-        children = node.get("children", [])
-        if not isinstance(children, list):
-            raise FormatError(f"node {i}: expected an array of children")
-        for child in children:
-            below = whole(child, len(nodes), f"node {i}: children")
-            if parents[below] != -1 or below == i:
-                raise FormatError(
-                    f"node {below}: expected one parent, got {parents[below]} and {i}"
-                )
-            parents[below] = i
+def _order(children: list[list[int]]) -> tuple[list[int], list[int]]:
+    count = len(children)
+    parents = [-1] * count
+    for i, below in enumerate(children):
+        for child in below:
+            if parents[child] != -1 or child == i:
+                raise FormatError(f"node {child}: expected one parent, got two, {i} the second")
+            parents[child] = i
     order = [i for i, above in enumerate(parents) if above == -1]
-    depth = [0] * len(nodes)
+    depth = [0] * count
     for i in order:  # grows while it is walked: breadth first
-        for child in nodes[i].get("children", []):
+        for child in children[i]:
             depth[child] = depth[i] + 1
             order.append(child)
-    if len(order) != len(nodes):
-        missing = min(set(range(len(nodes))).difference(order))
+    if len(order) != count:
+        missing = min(set(range(count)).difference(order))
         raise FormatError(f"node {missing}: expected a tree, got a cycle of nodes")
     if max(depth, default=0) > MAX_JOINTS:
         raise FormatError(f"nodes: expected a depth of at most {MAX_JOINTS}, got {max(depth)}")
