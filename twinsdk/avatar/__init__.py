@@ -1,7 +1,7 @@
 """From a spec to a dressed, rigged, expressive avatar, and avatars by name."""
 
-from twinsdk.avatar.fit import MEASURES, BodyFit, fit_body, measure_body
-from twinsdk.avatar.fit_face import FaceFit, fit_face
+from twinsdk.avatar.body_fit import MEASURES, BodyFit, fit_body, measure_body
+from twinsdk.avatar.face_fit import FaceFit, fit_face
 from twinsdk.avatar.generate import generate_avatar
 from twinsdk.avatar.library import cached_avatar, load_avatar
 from twinsdk.avatar.spec import AvatarSpec, Colors

@@ -5,7 +5,7 @@ import pytest
 
 from twinsdk.avatar import AvatarSpec, fit_face
 from twinsdk.avatar.body import shape_body
-from twinsdk.avatar.fit_face import _points, _sliders
+from twinsdk.avatar.face_fit import _points, _sliders
 from twinsdk.core.landmarks import FACE_NAMES, ImageLandmarks
 from twinsdk.errors import AvatarError
 
