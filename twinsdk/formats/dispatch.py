@@ -20,6 +20,7 @@ __all__ = [
     "extension",
     "load_avatar",
     "load_clip",
+    "read_npz",
     "save_avatar",
     "save_clip",
 ]
@@ -33,7 +34,7 @@ CLIP_READERS: dict[str, str] = {
     ".fbx": "fbx:read_clip",
     ".glb": "animation:read_clip",
     ".gltf": "animation:read_clip",
-    ".npz": "npz:read_clip",
+    ".npz": "dispatch:read_npz",
     ".twinclip": "journal:read_clip",
     ".vrm": "animation:read_clip",
     ".vrma": "vrma:read_clip",
@@ -114,6 +115,18 @@ def save_avatar(avatar: Avatar, path: str | Path) -> None:
         OutputError: The extension is unknown, or the file cannot be written.
     """
     _choose(path, AVATAR_WRITERS, "save_avatar", existing=False)(avatar, path)
+
+
+def read_npz(path: str | Path) -> MotionClip:
+    """Read a clip from an .npz: our own, or of AMASS.
+
+    Raises:
+        FileMissingError: There is no such file.
+        FormatError: It is neither.
+    """
+    from twinsdk.formats import amass, npz
+
+    return amass.read_clip(path) if amass.is_amass(path) else npz.read_clip(path)
 
 
 def extension(path: str | Path) -> str:
