@@ -149,7 +149,7 @@ class BodyFitter:
             return self._last
         body = observation.body
         seen = self._seen_points(observation)
-        if body is None or seen[_TORSO].mean() < self.config.unseen_below:
+        if body is None or (seen[_TORSO[0]] + seen[_TORSO[1]]) / 2 < self.config.unseen_below:
             return self._unseen(step_s)
         points = points_of(body, BODY_NAMES)
         self._pitch.add(points, seen, step_s)
@@ -205,7 +205,7 @@ class BodyFitter:
         upright = self._pitch.upright()
         turned = [None if hand is None else hand @ upright.T for hand in hands]
         solution = solve(
-            _with_hips(points @ upright.T, seen[_HIPS].mean()),
+            _with_hips(points @ upright.T, float(seen[_HIPS[0]] + seen[_HIPS[1]]) / 2),
             seen,
             (turned[0], turned[1]),
             image_face=observation.image_face,

@@ -171,13 +171,14 @@ def solve_fingers(points: Array, palms: Array) -> Array:
         palms: (2, 3, 3) world rotations of the hands.
     """
     local = (points @ palms) * _MIRROR[:, None, :]
-    bones = unit(np.diff(local[:, _CHAINS], axis=2))  # (2, 5, 3 bones, 3)
+    chains = local[:, _CHAINS]
+    bones = unit(chains[:, :, 1:] - chains[:, :, :-1])  # (2, 5, 3 bones, 3)
     vectors = np.zeros((2, 3, 5, 3))
     frame = np.broadcast_to(np.eye(3), (2, 5, 3, 3))
     for k in range(3):
         seen = (bones[:, :, k, None, :] @ frame)[:, :, 0]
-        swing = arc_angle_vector(np.broadcast_to(_STRAIGHT, seen.shape), seen)
-        vectors[:, k] = np.clip(swing, _LOW[k], _HIGH[k])
+        swing = arc_angle_vector(_STRAIGHT, seen)
+        vectors[:, k] = np.minimum(np.maximum(swing, _LOW[k]), _HIGH[k])
         if k < 2:
             frame = frame @ rotation_of(vectors[:, k])
     vectors[1, ..., 1:] *= -1

@@ -12,7 +12,6 @@ from twinsdk.core.arrays import Array
 from twinsdk.core.expressions import expression
 from twinsdk.core.landmarks import ImageLandmarks
 from twinsdk.motion.points import FACE_MODEL, FACE_POINTS, HEAD_MODEL
-from twinsdk.motion.vectors import rotation_of
 
 __all__ = ["NECK_SHARE", "face_rotation", "gaze_vectors", "head_rotation"]
 
@@ -59,11 +58,6 @@ def gaze_vectors(expressions: Array) -> Array:
     return vectors
 
 
-def turned(radians: tuple[float, float, float]) -> Array:
-    """Return the matrix (3, 3) of a rotation vector."""
-    return rotation_of(np.array(radians))
-
-
 def _kabsch(model: Array, points: Array, weights: Array) -> Array | None:
     total = float(weights.sum())
     if total < 1e-6:
@@ -75,7 +69,9 @@ def _kabsch(model: Array, points: Array, weights: Array) -> Array | None:
     # Two spread directions fix a rotation; with one, any turn about it fits as well.
     if not singular[1] > 1e-3 * singular[0] or not singular[0] > 0:
         return None
-    if np.linalg.det(u) * np.linalg.det(vt) < 0:
-        u[:, 2] *= -1
     rotation: Array = u @ vt
+    (a, b, c), (d, e, f), (g, h, i) = rotation.tolist()
+    if a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g) < 0:  # a mirror image
+        u[:, 2] *= -1
+        rotation = u @ vt
     return rotation

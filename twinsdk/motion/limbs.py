@@ -130,9 +130,9 @@ def solve_feet(shanks: Array, toes_ahead: Array) -> Array:
     X and turns about its own Y, both within what an ankle can do.
     """
     ahead = unit((toes_ahead[:, None, :] @ shanks)[:, 0], _TOES_AT_REST)
-    turn = np.arcsin(np.clip(ahead[:, 0] / _LEVEL, -_MOST_TURN, _MOST_TURN))
+    turn = np.arcsin(np.minimum(np.maximum(ahead[:, 0] / _LEVEL, -_MOST_TURN), _MOST_TURN))
     pitch = np.arctan2(ahead[:, 2], ahead[:, 1]) - np.arctan2(_LEVEL * np.cos(turn), -_DROP)
-    pitch = np.clip(_wrap(pitch), *_ANKLE_PITCH)
+    pitch = np.minimum(np.maximum(_wrap(pitch), _ANKLE_PITCH[0]), _ANKLE_PITCH[1])
     vectors = np.zeros((2, 2, 3))
     vectors[0, :, 0], vectors[1, :, 1] = pitch, turn
     pitched, turned = rotation_of(vectors)

@@ -21,6 +21,7 @@ _SHOULDERS, _HIPS = _pair("Shoulder"), _pair("Hip")
 _ELBOWS, _WRISTS, _INDEXES, _PINKIES = (_pair(p) for p in ("Elbow", "Wrist", "Index", "Pinky"))
 _KNEES, _ANKLES, _HEELS, _TOES = (_pair(p) for p in ("Knee", "Ankle", "Heel", "FootIndex"))
 _FACE = [BODY[n] for n in ("nose", "leftEye", "rightEye", "leftEar", "rightEar")]
+_FACE_SHARE = np.full(len(_FACE), 1 / len(_FACE))
 
 
 def group_confidence(points: Array, hands: Array, face: bool) -> Array:
@@ -32,12 +33,11 @@ def group_confidence(points: Array, hands: Array, face: bool) -> Array:
         face: Whether the face's own points were found.
     """
     found = hands.astype(np.float64)
-    torso = points[_SHOULDERS].mean()
-    head = max(float(points[_FACE].mean()), float(face)) if torso > 0 else 0.0
+    torso = (points[_SHOULDERS[0]] + points[_SHOULDERS[1]]) / 2
+    head = max(float(points[_FACE] @ _FACE_SHARE), float(face))
     arm = np.minimum(points[_SHOULDERS], points[_ELBOWS])
-    forearm = np.minimum(arm, points[_WRISTS])
     # A hand found by its own tracker shows that the arm's end is there.
-    forearm = np.maximum(forearm, found * np.minimum(arm, 0.9))
+    forearm = np.maximum(np.minimum(arm, points[_WRISTS]), found * np.minimum(arm, 0.9))
     knuckles = np.minimum(points[_INDEXES], points[_PINKIES])
     palm = np.minimum(forearm, np.maximum(knuckles, found))
     fingers = np.minimum(forearm, found)
@@ -79,7 +79,7 @@ class Presence:
         )
         self.seen = np.where(self.seen, self.confidence > self._off, self.confidence > self._on)
         rate = np.where(self.seen, step_s / self._fade_in_s, -step_s / self._fade_out_s)
-        self._linear = np.clip(self._linear + rate, 0, 1)
+        self._linear = np.minimum(np.maximum(self._linear + rate, 0.0), 1.0)
 
     @property
     def weights(self) -> Array:

@@ -83,7 +83,7 @@ _SIDES = (("left", 1.0), ("right", -1.0))
 BONES, _VECTORS, _FOLLOWERS = _bones()
 _ENDS = _VECTORS != 0
 _SEGMENT_OF = np.array([SEGMENTS.index(name) for name in BONES])
-_IN_SEGMENT = (_SEGMENT_OF == np.arange(len(SEGMENTS))[:, None]).astype(np.float64)
+_IN_SEGMENT = (np.arange(len(SEGMENTS))[:, None] == _SEGMENT_OF).astype(np.float64)
 
 
 def _canonical() -> Array:
@@ -196,6 +196,8 @@ class Proportions:
         return out
 
     def _settle(self) -> None:
-        enough = np.isfinite(self._samples).sum(0) >= _FIRST
-        if enough.any():
-            self.lengths[enough] = np.nanmedian(self._samples[:, enough], axis=0)
+        known = np.isfinite(self._samples).sum(0)
+        ordered = np.sort(self._samples, axis=0)  # not yet measured ones go last
+        for segment, count in enumerate(known):
+            if count >= _FIRST:
+                self.lengths[segment] = ordered[count // 2, segment]

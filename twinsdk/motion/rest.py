@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from twinsdk.core import quat
 from twinsdk.core.arrays import Array
 from twinsdk.core.humanoid import HUMANOID_NAMES
 from twinsdk.motion.hands import FINGERS, relaxed_fingers
 from twinsdk.motion.points import JOINT
-from twinsdk.motion.vectors import rotation_of
+from twinsdk.motion.vectors import multiply, quaternion_of, quaternion_of_vector, rotation_of
 
 __all__ = ["GROUPS", "GROUP_OF_JOINT", "idle_rotations", "upright_thigh"]
 
@@ -56,8 +55,8 @@ def idle_rotations() -> Array:
     fingers = relaxed_fingers()
     for i, (side, s) in enumerate((("left", 1.0), ("right", -1.0))):
         hang = rotation_of(np.array([[0.0, 0.0, -s * 1.25], [0.0, -s * 0.1, 0.0]]))
-        out[JOINT[f"{side}UpperArm"]] = quat.from_matrix(hang[1] @ hang[0])
-        out[JOINT[f"{side}LowerArm"]] = quat.from_rotation_vector(np.array([0.0, -s * 0.25, 0.0]))
+        out[JOINT[f"{side}UpperArm"]] = quaternion_of((hang[1] @ hang[0])[None])[0]
+        out[JOINT[f"{side}LowerArm"]] = quaternion_of_vector(np.array([0.0, -s * 0.25, 0.0]))
         for f, finger in enumerate(FINGERS):
             parts = (
                 ("Metacarpal", "Proximal", "Distal")
@@ -66,7 +65,7 @@ def idle_rotations() -> Array:
             )
             for k, part in enumerate(parts):
                 joint = JOINT[f"{side}{finger}{part}"]
-                out[joint] = quat.from_rotation_vector(fingers[i, k, f])
+                out[joint] = quaternion_of_vector(fingers[i, k, f])
     return out
 
 
@@ -80,4 +79,4 @@ def upright_thigh(hips: Array) -> Array:
     if length < 1e-9:  # upside down: no way to face
         return np.array([0.0, 0.0, 0.0, 1.0])
     turn = np.array([0.0, y / length, 0.0, w / length])
-    return quat.multiply(np.array([-x, -y, -z, w]), turn)
+    return multiply(np.array([-x, -y, -z, w]), turn)

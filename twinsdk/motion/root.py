@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from twinsdk.core import quat
 from twinsdk.core.arrays import Array
 from twinsdk.core.landmarks import ImageLandmarks
 from twinsdk.motion.points import BODY, JOINT, REST
 from twinsdk.motion.smooth import OneEuroConfig, PointFilter
+from twinsdk.motion.vectors import matrix_of
 
 __all__ = ["RootFollower", "hips_in_camera", "lowest_sole"]
 
@@ -38,14 +38,19 @@ _BONES = np.array(
         [REST[f"{side}Foot"] - REST[f"{side}LowerLeg"] for side in ("left", "right")],
     ]
 )
+_HIP_BONES = _BONES[0]
 _SOLE = -REST["leftFoot"][1]
 # Heel, ball and tip of the toes below the ankle.
 _SOLES = np.array([[0.0, _SOLE, -0.05], [0.0, _SOLE, 0.135], [0.0, _SOLE, 0.19]])
 
 _LEAST_WEIGHT = 2.0  # sure points needed for a depth
 _NEAREST_M, _FARTHEST_M = 0.3, 30.0
-_FLOOR_SAMPLES, _FLOOR_EVERY_S, _FLOOR_SHARE = 45, 1 / 15, 0.1
-_JUMP_M = 0.07  # soles this far above the floor are in the air
+# The floor is where soles have lately been: of 1.2 s the low fifth. A jump is shorter than the rest
+# of that window; walking up and down a badly known slope is slower than it.
+_FLOOR_SAMPLES, _FLOOR_EVERY_S, _FLOOR_SHARE = 18, 1 / 15, 0.2
+_JUMP_M = 0.08  # soles this far above the floor are in the air
+_HIGHEST_JUMP_M = 0.6
+_LEAP_M = 1.5  # nobody moves so far between two frames: another scene
 
 
 def lowest_sole(rotations: Array) -> float:
@@ -54,16 +59,14 @@ def lowest_sole(rotations: Array) -> float:
     Args:
         rotations: (55, 4) local.
     """
-    world = np.broadcast_to(rotations[0], (2, 4))
-    place = quat.rotate(world, _BONES[0])
-    for k in range(3):
-        world = quat.multiply(world, rotations[_LEGS[k]])
-        if k < 2:
-            place = place + quat.rotate(world, _BONES[k + 1])
+    local = matrix_of(rotations[_LEGS])
+    world = matrix_of(rotations[0]) @ local[0]
+    place = _HIP_BONES @ matrix_of(rotations[0])[1]
+    for k in (1, 2):
+        place = place + (world[:, 1] * _BONES[k]) @ np.ones(3)
+        world = world @ local[k]
     # Only heights are needed of the sole points: the second row of each foot's matrix.
-    x, y, z, w = world.T
-    rows = np.stack([2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)], axis=1)
-    return float((place[:, 1:2] + rows @ _SOLES.T).min())
+    return float((place[:, None] + world[:, 1] @ _SOLES.T).min())
 
 
 def hips_in_camera(
@@ -162,6 +165,10 @@ class RootFollower:
                 at = upright @ (smooth[0], smooth[1], -depth[0])
                 if self._origin is None:
                     self._origin = at
+                moved = (at - self._origin)[::2] - self._place
+                if moved @ moved > _LEAP_M**2:  # go on from where the twin stands
+                    self._origin = self._origin + (moved[0], 0.0, moved[1])
+                    self._soles = np.zeros(0)
                 self._place = (at - self._origin)[::2]
                 self._settle_floor(upright)
                 lift = legs * self._above_floor(at[1] + sole, step_s)
@@ -183,7 +190,7 @@ class RootFollower:
         if self._since_s >= _FLOOR_EVERY_S:
             self._since_s = 0.0
             self._soles = np.append(self._soles[-_FLOOR_SAMPLES + 1 :], sole)
-        if len(self._soles) < 8:
+        if len(self._soles) < _FLOOR_SAMPLES // 2:
             return 0.0
         floor = np.sort(self._soles)[int(_FLOOR_SHARE * len(self._soles))]
-        return max(0.0, float(sole - floor) - _JUMP_M)
+        return min(max(0.0, float(sole - floor) - _JUMP_M), _HIGHEST_JUMP_M)

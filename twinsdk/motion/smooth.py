@@ -14,10 +14,12 @@ import numpy as np
 from twinsdk.core import quat
 from twinsdk.core.arrays import Array
 from twinsdk.errors import ValueRangeError
+from twinsdk.motion.vectors import multiply
 
 __all__ = ["OneEuroConfig", "PointFilter", "RotationFilter", "blend_amount"]
 
 
+_CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
 _BELIEVED_SPEED = 8.0  # rad/s
 
 
@@ -149,4 +151,5 @@ class RotationFilter:
 
 def _turn(a: Array, b: Array) -> Array:
     """Return the turn (J, 3) from a to b as a rotation vector, close below 30 degrees."""
-    return 2 * quat.positive(quat.multiply(quat.conjugate(a), b))[..., :3]
+    between = multiply(a * _CONJUGATE, b)
+    return np.copysign(2.0, between[..., 3:]) * between[..., :3]

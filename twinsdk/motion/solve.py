@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import atan2, cos, pi, sin, sqrt
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from twinsdk.motion.head import NECK_SHARE, face_rotation, gaze_vectors, head_ro
 from twinsdk.motion.limbs import LIMBS, solve_feet, solve_limbs
 from twinsdk.motion.points import BODY, HAND, HEAD_POINTS, JOINT, PARENTS, joints
 from twinsdk.motion.torso import solve_torso
-from twinsdk.motion.vectors import unit
+from twinsdk.motion.vectors import quaternion_of, quaternion_of_vector, unit
 
 __all__ = ["Hints", "Solution", "fit_landmarks", "points_of", "solve"]
 
@@ -204,12 +205,10 @@ def solve(
     rotations[:, 3] = 1
     parent = world[PARENTS[_DOWN_TO_HANDS]]
     parent[0] = np.eye(3)
-    rotations[_DOWN_TO_HANDS] = quat.from_matrix(
-        np.swapaxes(parent, -1, -2) @ world[_DOWN_TO_HANDS]
-    )
+    rotations[_DOWN_TO_HANDS] = quaternion_of(np.swapaxes(parent, -1, -2) @ world[_DOWN_TO_HANDS])
     _share_neck(rotations)
     if expressions is not None:
-        rotations[_EYES] = quat.from_rotation_vector(gaze_vectors(np.asarray(expressions)))
+        rotations[_EYES] = quaternion_of_vector(gaze_vectors(np.asarray(expressions)))
     _fingers(rotations, hands, own)
     return Solution(
         rotations=rotations, roll=limbs.roll, roll_certainty=limbs.certainty, hand_trust=trust
@@ -251,9 +250,15 @@ def _head(
 
 
 def _share_neck(rotations: Array) -> None:
-    whole = quat.to_rotation_vector(rotations[JOINT["head"]])
-    rotations[JOINT["neck"]] = quat.from_rotation_vector(NECK_SHARE * whole)
-    rotations[JOINT["head"]] = quat.from_rotation_vector((1 - NECK_SHARE) * whole)
+    x, y, z, w = rotations[JOINT["head"]].tolist()
+    sine = sqrt(x * x + y * y + z * z)
+    if sine < 1e-9:
+        return
+    half = atan2(sine, w)
+    half -= pi if half > pi / 2 else 0.0  # the short way round
+    for joint, share in (("neck", NECK_SHARE), ("head", 1 - NECK_SHARE)):
+        grow = sin(half * share) / sine
+        rotations[JOINT[joint]] = (x * grow, y * grow, z * grow, cos(half * share))
 
 
 def _fingers(rotations: Array, hands: tuple[Array | None, Array | None], palms: Array) -> None:
@@ -264,4 +269,4 @@ def _fingers(rotations: Array, hands: tuple[Array | None, Array | None], palms: 
     vectors = solve_fingers(pair, palms)
     for side, hand in enumerate(hands):
         if hand is not None:
-            rotations[_FINGER_JOINTS[side]] = quat.from_rotation_vector(vectors[side])
+            rotations[_FINGER_JOINTS[side]] = quaternion_of_vector(vectors[side])

@@ -1,14 +1,17 @@
-"""Small vector algebra on stacks of directions and frames, in rotation matrices.
+"""Small vector algebra on stacks of directions, frames and rotations.
 
 The fit works on a handful of vectors at a time, where the cost is numpy calls and not arithmetic;
-these helpers take stacks so that both sides and all fingers go through one call. Matrices are
-(..., 3, 3), act on columns, and their columns are the images of the joint's own axes.
+these helpers take stacks so that both sides and all fingers go through one call, and make of every
+bilinear map (cross product, quaternion product, quaternion to matrix) one product with a constant
+table. Matrices are (..., 3, 3), act on columns, and their columns are the images of the joint's own
+axes; quaternions are (..., 4) xyzw. All float64.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from twinsdk.core import quat
 from twinsdk.core.arrays import Array
 
 __all__ = [
@@ -16,46 +19,104 @@ __all__ = [
     "columns",
     "cross",
     "dot",
-    "mirror_x",
+    "matrix_of",
+    "multiply",
+    "quaternion_of",
+    "quaternion_of_vector",
     "rotation_of",
     "smoothstep",
     "turn_x",
     "unit",
 ]
 
-_TINY = 1e-9
+_TINY = 1e-18  # squared length below which a vector has no direction
+_ONES = np.ones(3)
+_EYE = np.eye(3)
+
+
+def _table(left: int, right: int, product: object) -> Array:
+    """Return the (left * right, n) table of a bilinear map given on unit vectors."""
+    rows = [
+        np.ravel(product(np.eye(left)[i], np.eye(right)[j]))  # type: ignore[operator]
+        for i in range(left)
+        for j in range(right)
+    ]
+    return np.array(rows)
+
+
+_CROSS = _table(3, 3, np.cross)
+_MULTIPLY = _table(4, 4, quat.multiply)
+_SKEW = np.array([np.cross(_EYE, axis).T.ravel() for axis in _EYE]) * -1.0
+
+
+def _quadratic() -> Array:
+    """Return the (16, 9) table from products q_i q_j to the matrix of unit q."""
+    x, y, z, w = range(4)
+    table = np.zeros((4, 4, 3, 3))
+    for i in (x, y, z):
+        for j in (x, y, z):
+            sign = 1.0 if i == j else -1.0
+            table[j, j, i, i] += sign
+        table[w, w, i, i] += 1.0
+    for i, j, k, sign in ((0, 1, 2, -1.0), (0, 2, 1, 1.0), (1, 2, 0, -1.0)):
+        table[i, j, i, j] += 2.0
+        table[i, j, j, i] += 2.0
+        table[k, w, i, j] += 2.0 * sign
+        table[k, w, j, i] -= 2.0 * sign
+    return table.reshape(16, 9)
+
+
+_MATRIX = _quadratic()
+
+
+def _shepperd() -> tuple[Array, Array]:
+    """Return the (9, 16) table and the (16,) constants of 4 q q^T as a function of q's matrix."""
+    table, constant = np.zeros((3, 3, 4, 4)), np.zeros((4, 4))
+    for i in range(3):
+        for j in range(3):
+            table[j, j, i, i] += 1.0 if i == j else -1.0
+            if i != j:
+                table[i, j, i, j] += 1.0
+                table[j, i, i, j] += 1.0
+        table[i, i, 3, 3] += 1.0
+    for i, j, k in ((2, 1, 0), (0, 2, 1), (1, 0, 2)):
+        for a, b in ((k, 3), (3, k)):
+            table[i, j, a, b] += 1.0
+            table[j, i, a, b] -= 1.0
+    constant[range(4), range(4)] = 1.0
+    return table.reshape(9, 16), constant.ravel()
+
+
+_FROM_MATRIX, _FROM_CONSTANT = _shepperd()
 
 
 def dot(a: Array, b: Array) -> Array:
     """Return the scalar products (...) of (..., 3)."""
-    product: Array = (a * b).sum(-1)
+    product: Array = (a * b) @ _ONES
     return product
 
 
 def cross(a: Array, b: Array) -> Array:
-    """Return the vector products (..., 3), written out: np.cross is ten times slower here."""
-    out = np.zeros(np.broadcast_shapes(a.shape, b.shape))
-    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
-    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
-    out[..., 0] = ay * bz - az * by
-    out[..., 1] = az * bx - ax * bz
-    out[..., 2] = ax * by - ay * bx
-    return out
+    """Return the vector products (..., 3)."""
+    pairs = a[..., :, None] * b[..., None, :]
+    product: Array = pairs.reshape(*pairs.shape[:-2], 9) @ _CROSS
+    return product
 
 
 def unit(v: Array, fallback: Array | None = None) -> Array:
     """Return `v` (..., 3) with unit length; where it has none, `fallback` (or zero)."""
-    length = np.sqrt((v * v).sum(-1, keepdims=True))
-    ok = length > _TINY
-    scaled: Array = v / np.where(ok, length, 1)
-    if fallback is None or ok.all():
+    square = ((v * v) @ _ONES)[..., None]
+    scaled: Array = v / np.sqrt(np.maximum(square, _TINY))
+    if fallback is None or square.min() > _TINY:
         return scaled
-    return np.where(ok, scaled, fallback)
+    return np.where(square > _TINY, scaled, fallback)
 
 
 def columns(x: Array, y: Array, z: Array) -> Array:
     """Return the matrices (..., 3, 3) whose columns are x, y, z (..., 3)."""
-    return np.stack([x, y, z], axis=-1)
+    out = np.zeros((*x.shape, 3))
+    out[..., 0], out[..., 1], out[..., 2] = x, y, z
+    return out
 
 
 def rotation_of(vector: Array) -> Array:
@@ -63,28 +124,20 @@ def rotation_of(vector: Array) -> Array:
 
     Source: Rodrigues 1840.
     """
-    angle_sq = (vector * vector).sum(-1)[..., None, None]
-    angle = np.sqrt(angle_sq)
-    small = angle < 1e-5
-    safe = np.where(small, 1, angle)
-    sine = np.where(small, 1, np.sin(safe) / safe)
-    versine = np.where(small, 0.5, (1 - np.cos(safe)) / (safe * safe))
-    k = np.zeros((*vector.shape, 3))
-    x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
-    k[..., 0, 1], k[..., 0, 2], k[..., 1, 2] = -z, y, -x
-    k[..., 1, 0], k[..., 2, 0], k[..., 2, 1] = z, -y, x
+    square = ((vector * vector) @ _ONES)[..., None, None] + 1e-24
+    angle = np.sqrt(square)
+    cosine = np.cos(angle)
+    skew = (vector @ _SKEW).reshape(*vector.shape, 3)
     outer = vector[..., :, None] * vector[..., None, :]
-    rotation: Array = (1 - versine * angle_sq) * np.eye(3) + sine * k + versine * outer
+    rotation: Array = cosine * _EYE + np.sin(angle) / angle * skew + (1 - cosine) / square * outer
     return rotation
 
 
 def arc_angle_vector(u: Array, v: Array) -> Array:
     """Return the rotation vectors (..., 3) of the shortest arcs from unit `u` to unit `v`."""
     axis = cross(u, v)
-    sine = np.sqrt((axis * axis).sum(-1, keepdims=True))
-    cosine = (u * v).sum(-1, keepdims=True)
-    angle = np.arctan2(sine, cosine)
-    scaled: Array = axis * (angle / np.where(sine > _TINY, sine, 1))
+    sine = np.sqrt(np.maximum((axis * axis) @ _ONES, _TINY))
+    scaled: Array = axis * (np.arctan2(sine, (u * v) @ _ONES) / sine)[..., None]
     return scaled
 
 
@@ -94,13 +147,43 @@ def turn_x(radians: float) -> Array:
     return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
 
 
-def mirror_x(rotations: Array) -> Array:
-    """Return quaternions (..., 4) as seen in a mirror across the body's middle plane x = 0."""
-    return np.asarray(rotations) * np.array([1.0, -1.0, -1.0, 1.0])
+def multiply(a: Array, b: Array) -> Array:
+    """Return the rotations (..., 4) that apply `b` first, then `a`."""
+    pairs = a[..., :, None] * b[..., None, :]
+    product: Array = pairs.reshape(*pairs.shape[:-2], 16) @ _MULTIPLY
+    return product
 
 
-def smoothstep(value: Array | float, low: float, high: float) -> Array:
+def matrix_of(q: Array) -> Array:
+    """Return the matrices (..., 3, 3) of unit quaternions (..., 4)."""
+    pairs = q[..., :, None] * q[..., None, :]
+    matrix: Array = (pairs.reshape(*q.shape[:-1], 16) @ _MATRIX).reshape(*q.shape[:-1], 3, 3)
+    return matrix
+
+
+def quaternion_of(matrix: Array) -> Array:
+    """Return the unit quaternions (N, 4) of rotation matrices (N, 3, 3).
+
+    Source: Shepperd 1978; the row of q q^T with the largest diagonal is the best conditioned.
+    """
+    square = (matrix.reshape(-1, 9) @ _FROM_MATRIX + _FROM_CONSTANT).reshape(-1, 4, 4)
+    best = square[:, range(4), range(4)].argmax(1)
+    row = square[np.arange(len(square)), best]
+    unit_row: Array = row / np.sqrt((row * row) @ np.ones(4))[:, None]
+    return unit_row
+
+
+def quaternion_of_vector(vector: Array) -> Array:
+    """Return the quaternions (..., 4) of rotation vectors (..., 3)."""
+    angle = np.sqrt((vector * vector) @ _ONES + 1e-24)
+    out = np.zeros((*vector.shape[:-1], 4))
+    out[..., :3] = vector * (np.sin(angle / 2) / angle)[..., None]
+    out[..., 3] = np.cos(angle / 2)
+    return out
+
+
+def smoothstep(value: Array, low: float, high: float) -> Array:
     """Return 0 below `low`, 1 above `high`, and a smooth rise between (...)."""
-    t = np.clip((np.asarray(value, np.float64) - low) / (high - low), 0, 1)
+    t = np.minimum(np.maximum((value - low) * (1 / (high - low)), 0.0), 1.0)
     eased: Array = t * t * (3 - 2 * t)
     return eased
