@@ -4,7 +4,7 @@ from twinsdk.render.camera import Camera
 from twinsdk.render.light import Studio
 from twinsdk.render.overlay import draw_hud, draw_label, draw_observation
 from twinsdk.render.renderer import Renderer
-from twinsdk.render.sheet import contact_sheet, save_png, side_by_side
+from twinsdk.render.sheet import contact_sheet, save_png, scaled, side_by_side
 from twinsdk.render.video import VideoWriter
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "draw_label",
     "draw_observation",
     "save_png",
+    "scaled",
     "side_by_side",
 ]

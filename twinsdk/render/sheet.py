@@ -12,7 +12,7 @@ from twinsdk.core.files import atomic_path
 from twinsdk.errors import OutputError, ShapeError
 from twinsdk.render.overlay import draw_label
 
-__all__ = ["as_picture", "contact_sheet", "save_png", "side_by_side"]
+__all__ = ["as_picture", "contact_sheet", "save_png", "scaled", "side_by_side"]
 
 _GAP_PX = 6
 _PAPER = (250, 250, 252)
@@ -59,14 +59,29 @@ def contact_sheet(
     return sheet
 
 
-def side_by_side(a: U8, b: U8) -> U8:
-    """Return two pictures beside one another; `b` is scaled to the height of `a`.
+def side_by_side(a: U8, b: U8, *, height: int | None = None) -> U8:
+    """Return two pictures beside one another, both scaled to `height`, by default that of `a`.
 
     Raises:
         ShapeError: One is not (H, W, 3) uint8.
     """
     left, right = as_picture(a), as_picture(b)
-    return np.ascontiguousarray(np.concatenate([left, _scaled(right, left.shape[0])], axis=1))
+    tall = height or left.shape[0]
+    return np.ascontiguousarray(np.concatenate([scaled(left, tall), scaled(right, tall)], axis=1))
+
+
+def scaled(picture: U8, height: int) -> U8:
+    """Return a picture (H, W, 3) scaled to `height` pixels, proportions kept."""
+    import cv2
+
+    if picture.shape[0] == height:
+        return picture
+    width = max(1, round(picture.shape[1] * height / picture.shape[0]))
+    shrinks = height < picture.shape[0]
+    resized: U8 = cv2.resize(
+        picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+    return resized
 
 
 def save_png(path: str | Path, picture: U8) -> None:
@@ -105,25 +120,12 @@ def as_picture(value: U8) -> U8:
     return array
 
 
-def _scaled(picture: U8, height: int) -> U8:
-    import cv2
-
-    if picture.shape[0] == height:
-        return picture
-    width = max(1, round(picture.shape[1] * height / picture.shape[0]))
-    shrinks = height < picture.shape[0]
-    resized: U8 = cv2.resize(
-        picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
-    return resized
-
-
 def _fitted(picture: U8, height: int, width: int, background: tuple[int, int, int]) -> U8:
-    scaled = _scaled(picture, height)
+    sized = scaled(picture, height)
     out = np.full((height, width, 3), background, np.uint8)
-    extra = scaled.shape[1] - width
+    extra = sized.shape[1] - width
     if extra >= 0:
-        out[:] = scaled[:, extra // 2 : extra // 2 + width]
+        out[:] = sized[:, extra // 2 : extra // 2 + width]
     else:
-        out[:, -extra // 2 : -extra // 2 + scaled.shape[1]] = scaled
+        out[:, -extra // 2 : -extra // 2 + sized.shape[1]] = sized
     return out

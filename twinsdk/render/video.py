@@ -5,6 +5,8 @@ OpenCV's wheels also write "mp4v", which browsers refuse; H.264 is not in them.
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +23,7 @@ __all__ = ["VideoWriter"]
 
 _CODES = {".mp4": "vp09", ".webm": "vp09"}
 _MAX_SIDE = 8192
+_MOST_PENDING = 4  # VP9 is slow: pictures are encoded while the next ones are drawn
 
 
 class VideoWriter:
@@ -58,6 +61,8 @@ class VideoWriter:
         self._stack = ExitStack()
         self._writer: Any = None
         self._temporary: Path | None = None
+        self._encoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="twinsdk-encode")
+        self._pending: deque[Future[None]] = deque()
 
     def __enter__(self) -> VideoWriter:
         self._open()
@@ -89,13 +94,17 @@ class VideoWriter:
         pixels = pixels[: pixels.shape[0] // 2 * 2 or 1, : pixels.shape[1] // 2 * 2 or 1]
         if pixels.shape[:2] != (height, width):
             pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-        self._writer.write(np.ascontiguousarray(pixels[..., ::-1]))
+        if len(self._pending) >= _MOST_PENDING:
+            self._pending.popleft().result()
+        bgr = np.ascontiguousarray(pixels[..., ::-1])
+        self._pending.append(self._encoder.submit(self._writer.write, bgr))
         self.frames += 1
 
     def close(self) -> None:
         """Finish the file and give it its name; a second call does nothing."""
         if self._writer is None:
             return
+        self._encoder.shutdown(wait=True)
         self._writer.release()
         self._writer = None
         temporary = self._temporary

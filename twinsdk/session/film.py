@@ -21,7 +21,15 @@ from twinsdk.core.arrays import U8
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.frame import TrackingState, TwinFrame
 from twinsdk.core.observation import Observation
-from twinsdk.render import Camera, Renderer, VideoWriter, contact_sheet, save_png, side_by_side
+from twinsdk.render import (
+    Camera,
+    Renderer,
+    VideoWriter,
+    contact_sheet,
+    save_png,
+    scaled,
+    side_by_side,
+)
 from twinsdk.render.footage import FootageReader, FootageWriter
 from twinsdk.render.overlay import draw_label, draw_observation
 from twinsdk.session.live import Step
@@ -32,6 +40,7 @@ __all__ = ["Film", "TwinPainter"]
 
 _HEIGHT_PX = 480
 _SHEET_MOMENTS = 8
+_SHEET_HEIGHT_PX = 320
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +191,8 @@ class Film:
 
     def _save_sheet(self, chosen: list[U8]) -> None:
         if self._sheet is not None and chosen:
-            save_png(self._sheet, contact_sheet(chosen, columns=2))
+            small = [scaled(picture, _SHEET_HEIGHT_PX) for picture in chosen]
+            save_png(self._sheet, contact_sheet(small, columns=2))
 
     def _pictures(self) -> Iterator[tuple[_Moment, U8]]:
         if self._reopen is None:
@@ -207,7 +217,8 @@ class Film:
             right = np.zeros((_HEIGHT_PX, 360, 3), np.uint8)
         if self._mirror:
             left, right = left[:, ::-1], right[:, ::-1]
-        picture = side_by_side(np.ascontiguousarray(left), np.ascontiguousarray(right))
+        both = np.ascontiguousarray(left), np.ascontiguousarray(right)
+        picture = side_by_side(*both, height=_HEIGHT_PX)
         seconds = (moment.media_ns - self._moments[0].media_ns) / 1e9
         return draw_label(picture, f"{seconds:.1f} s  {_caption(moment)}")
 
