@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import twinsdk
 from twinsdk.core import kernel
 from twinsdk.core.arrays import as_f32
 from twinsdk.errors import ShapeError, UsageError, ValueRangeError
 
-ROOT = Path(__file__).parents[2]
+# The same package as here: the installed one, or a checkout.
+ROOT = Path(twinsdk.__file__).parents[1]
 PROBE = "from twinsdk.core import kernel; print(kernel.isa(), kernel.is_native())"
 
 
