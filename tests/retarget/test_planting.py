@@ -272,3 +272,47 @@ def _line_offsets(canon, frames, children):
                 quat.conjugate(frames[i]), canon.rest_translations[j].astype(float)
             )
     return offsets
+
+
+@pytest.mark.parametrize("tremble_m", [0.0, 0.003])
+def test_feet_are_held_live_though_the_tracker_trembles(canon, tremble_m):
+    rng = np.random.default_rng(4)
+    clip = walk(canon)
+    target = stretched(canon, 1.2, 0.85)
+    made, loose = Retargeter(canon, target), Retargeter(canon, target)
+    held, free = [], []
+    for pose in clip:
+        shaken = type(pose)(
+            skeleton=canon,
+            rotations=pose.rotations,
+            root_translation=pose.root_translation + rng.normal(size=3) * tremble_m,
+        )
+        held.append(made.step(shaken, 1 / FPS).world()[1])
+        free.append(loose.step(shaken).world()[1])
+    down = made.feet(clip).heel_down
+    for i, side in enumerate(("left", "right")):
+        standing = down[i].copy()
+        standing[12:] &= down[i][:-12]  # it takes a moment to see that a foot stands
+        standing[:12] = False
+        foot = target.joint(f"{side}Foot")
+        slide, slip = (
+            np.linalg.norm(np.gradient(np.array(places)[:, foot].astype(float), axis=0), axis=-1)
+            for places in (held, free)
+        )
+        assert slide[standing].mean() < 0.45 * slip[standing].mean()
+        heights = np.array(held)[standing, foot, 1]
+        assert np.abs(heights - 0.075).mean() < 0.006
+
+
+def test_live_planting_leaves_a_body_in_the_air_alone(canon):
+    clip = walk(canon, seconds=1.0)
+    made, loose = Retargeter(canon, canon), Retargeter(canon, canon)
+    for pose in clip:
+        high = type(pose)(
+            skeleton=canon,
+            rotations=pose.rotations,
+            root_translation=pose.root_translation + np.float32([0, 0.4, 0]),
+        )
+        a, b = made.step(high, 1 / FPS), loose.step(high)
+        np.testing.assert_allclose(a.rotations, b.rotations, atol=1e-5)
+        np.testing.assert_allclose(a.root_translation, b.root_translation, atol=1e-5)

@@ -8,6 +8,7 @@ Only corrections are eased, never the motion itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -65,24 +66,25 @@ class Planter:
         lift: Array,
         config: ContactConfig,
     ) -> None:
-        self._source, self._target = source, target
+        self.source, self.target = source, target
         self._stances = source_stance, target_stance
         self._world = np.asarray(world, np.float64)
         self._scale = target_stance.leg / source_stance.leg
         self._factors = np.asarray(factors, np.float64)
         self._lift = np.asarray(lift, np.float64)
         self._config = config
-        self._toe = {side: _toe_offset(target, side) for side in _SIDES}
+        self._toe: dict[str, F64] = {side: _toe_offset(target, side) for side in _SIDES}
+        self.leg = target_stance.leg
         self._inner = {side: _between(target, side) for side in _SIDES}
 
     def feet(self, rotations: F32, roots: F32, fps: float) -> Feet:
         """Return where the source's feet are and when they stand."""
-        skeleton = self._source.skeleton
+        skeleton = self.source.skeleton
         _, places = forward_kinematics(
             skeleton.parents, skeleton.rest_translations, rotations, roots
         )
         places = quat.rotate(self._world, places.astype(np.float64))
-        stance, roles = self._stances[0], self._source.roles
+        stance, roles = self._stances[0], self.source.roles
         tracks: dict[str, list[Array]] = {"Foot": [], "Toes": []}
         standing: dict[str, list[Array]] = {"Foot": [], "Toes": []}
         for side in _SIDES:
@@ -91,7 +93,7 @@ class Planter:
                 points = places[:, roles[role]]
                 level = stance.ground + stance.ankle
                 if role.endswith("Toes"):
-                    tpose = self._source.tpose.positions
+                    tpose = self.source.tpose.positions
                     level += tpose[roles[role], 1] - tpose[roles[f"{side}Foot"], 1]
                 height = (points[:, 1] - level) / stance.leg
                 speed = speeds(points, fps) / stance.leg
@@ -105,9 +107,91 @@ class Planter:
             toe_down=np.stack(standing["Toes"]),
         )
 
+    # What planting a frame at a time needs, as plain floats.
+
+    @cached_property
+    def toe_offset(self) -> dict[str, tuple[float, ...]]:
+        """The ball of each foot from its ankle, in the foot joint's axes."""
+        return {side: tuple(self._toe[side].tolist()) for side in _SIDES}
+
+    @cached_property
+    def inner_turns(self) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+        """Rotations of the joints inside thigh and shin, at rest."""
+        return {
+            side: (tuple(a.tolist()), tuple(b.tolist())) for side, (a, b) in self._inner.items()
+        }
+
+    @cached_property
+    def hinges(self) -> dict[str, tuple[float, ...]]:
+        """Each knee's hinge axis in the thigh joint's axes."""
+        axis = np.array([1.0, 0.0, 0.0])
+        world = self.target.tpose.world
+        return {
+            side: tuple(
+                quat.rotate(
+                    quat.conjugate(world[self.target.roles[f"{side}UpperLeg"]]), axis
+                ).tolist()
+            )
+            for side in _SIDES
+        }
+
+    @cached_property
+    def leg_lengths(self) -> dict[str, float]:
+        """Thigh plus shin of each leg."""
+        at, roles = self.target.tpose.positions, self.target.roles
+        return {
+            side: float(
+                np.linalg.norm(at[roles[f"{side}LowerLeg"]] - at[roles[f"{side}UpperLeg"]])
+                + np.linalg.norm(at[roles[f"{side}Foot"]] - at[roles[f"{side}LowerLeg"]])
+            )
+            for side in _SIDES
+        }
+
+    @cached_property
+    def target_levels(self) -> dict[str, dict[str, float]]:
+        """Height of ankle and ball of each foot when the target stands."""
+        own = self._stances[1].ground + self._stances[1].ankle
+        out = {}
+        for side in _SIDES:
+            foot = self.target.roles[f"{side}Foot"]
+            drop = quat.rotate(self.target.tpose.world[foot], self._toe[side])[1]
+            out[side] = {"Foot": own, "Toes": own + float(drop)}
+        return out
+
+    @cached_property
+    def levels(self) -> dict[str, dict[str, float]]:
+        """Height of the source's ankle and ball, in the target's scale, when it stands."""
+        return {
+            side: {
+                "Foot": self.target_levels[side]["Foot"],
+                "Toes": self.target_levels[side]["Toes"] - self._level(side, on_toe=True),
+            }
+            for side in _SIDES
+        }
+
+    def leads(self, rotations: F32, root: F32) -> dict[str, dict[str, tuple[float, ...]]]:
+        """Return where the source's ankles and balls are in the target's scale, for one frame."""
+        skeleton, roles = self.source.skeleton, self.source.roles
+        _, places = forward_kinematics(
+            skeleton.parents, skeleton.rest_translations, rotations, root
+        )
+        chosen = [
+            roles.get(f"{side}{part}", roles[f"{side}Foot"])
+            for side in _SIDES
+            for part in ("Foot", "Toes")
+        ]
+        points = quat.rotate(self._world, places[chosen].astype(np.float64))
+        hips = [roles["leftUpperLeg"], roles["rightUpperLeg"]]
+        pelvis = quat.rotate(self._world, places[hips].astype(np.float64)).mean(0)
+        scaled = self._scaled(points, pelvis).tolist()
+        return {
+            side: {"Foot": tuple(scaled[2 * i]), "Toes": tuple(scaled[2 * i + 1])}
+            for i, side in enumerate(_SIDES)
+        }
+
     def __call__(self, feet: Feet, rotations: F32, roots: F32, fps: float) -> tuple[F32, F32]:
         """Return rotations (T, J, 4) and roots (T, 3) of the target with its feet planted."""
-        target = self._target
+        target = self.target
         skeleton, roles = target.skeleton, target.roles
         turns, places = forward_kinematics(
             skeleton.parents, skeleton.rest_translations, rotations, roots
@@ -147,7 +231,7 @@ class Planter:
             _let_go(out, free, start, start_correction, ease)
             have = toe if on_toe else ankle
             lead = feet.toes[i] if on_toe else feet.ankles[i]
-            level = self._level(side, on_toe)
+            level = self._level(side, on_toe=on_toe)
             lift = _landing(out, free, start, lead[start, 1] + level - have[start, 1], ease)
             before = out[start - 1] if start > 0 else np.zeros(3)
             wanted = lead[start:end] + have[start] + before - lead[start]
@@ -159,24 +243,24 @@ class Planter:
         _let_go(out, free, len(out), start_correction, ease)
         return out
 
-    def _level(self, side: str, on_toe: bool) -> float:
+    def _level(self, side: str, *, on_toe: bool) -> float:
         """Return how much higher the target's point is than the source's scaled one, standing."""
         if not on_toe:
             return 0.0
-        at = self._source.tpose.positions
-        roles = self._source.roles
+        at = self.source.tpose.positions
+        roles = self.source.roles
         drop = 0.0
         if f"{side}Toes" in roles:
             drop = float(at[roles[f"{side}Toes"], 1] - at[roles[f"{side}Foot"], 1]) * self._scale
-        tpose = self._target.tpose
-        own = quat.rotate(tpose.world[self._target.roles[f"{side}Foot"]], self._toe[side])
+        tpose = self.target.tpose
+        own = quat.rotate(tpose.world[self.target.roles[f"{side}Foot"]], self._toe[side])
         return float(own[1]) - drop
 
     def _sink(self, places: Array, goals: list[Array], fps: float) -> Array:
         """Return (T,) how far the pelvis must go down for both legs to reach."""
         need = np.zeros(len(places))
         for side, goal in zip(_SIDES, goals, strict=True):
-            roles = self._target.roles
+            roles = self.target.roles
             hip, knee, ankle = (
                 places[:, roles[f"{side}{part}"]] for part in ("UpperLeg", "LowerLeg", "Foot")
             )
@@ -191,15 +275,13 @@ class Planter:
         return _eased_peaks(need, max(1, round(self._config.ease_s * fps)))
 
     def _solve(self, out: F32, side: str, turns: Array, places: Array, goal: Array) -> None:
-        roles, parents = self._target.roles, self._target.skeleton.parents
+        roles, parents = self.target.roles, self.target.skeleton.parents
         upper, lower, foot = (roles[f"{side}{part}"] for part in ("UpperLeg", "LowerLeg", "Foot"))
         hip, knee, ankle = places[:, upper], places[:, lower], places[:, foot]
         moved = np.flatnonzero(np.linalg.norm(goal - ankle, axis=-1) > 1e-5)
         if not len(moved):
             return
-        posture = quat.multiply(
-            turns[moved, upper], quat.conjugate(self._target.tpose.world[upper])
-        )
+        posture = quat.multiply(turns[moved, upper], quat.conjugate(self.target.tpose.world[upper]))
         hinge = quat.rotate(posture, np.array([1.0, 0, 0]))
         first, second, _ = two_bone(hip[moved], knee[moved], ankle[moved], goal[moved], hinge)
         to_lower, to_foot = self._inner[side]

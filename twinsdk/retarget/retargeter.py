@@ -15,6 +15,7 @@ from twinsdk.errors import NotHumanoidError
 from twinsdk.retarget.anatomy import virtual_tpose
 from twinsdk.retarget.calibrate import calibrated
 from twinsdk.retarget.contact import ContactConfig
+from twinsdk.retarget.live import LivePlanter
 from twinsdk.retarget.mapping import HumanoidMap, humanoid_map
 from twinsdk.retarget.plant import Feet, Planter
 from twinsdk.retarget.proportion import Root, stance
@@ -96,6 +97,7 @@ class Retargeter:
             self._root.lift,
             self.config.contact,
         )
+        self._live = LivePlanter(self._planter, self.config.contact)
 
     @property
     def scale(self) -> float:
@@ -106,18 +108,25 @@ class Retargeter:
         """Return where the source's feet are, in the avatar's scale, and when they stand."""
         return self._planter.feet(clip.rotations, clip.root_translations, clip.fps)
 
-    def step(self, pose: Pose) -> Pose:
-        """Return one pose on the avatar's skeleton; feet are not planted.
+    def step(self, pose: Pose, dt_s: float | None = None) -> Pose:
+        """Return one pose on the avatar's skeleton.
+
+        Args:
+            pose: On the source skeleton.
+            dt_s: Seconds since the last pose of the same person. Given, standing feet are held
+                (one retargeter a person then); None treats every pose by itself.
 
         Raises:
             SkeletonMismatchError: The pose is on another skeleton than the source.
         """
-        rotations = pose.on(self.source.skeleton).rotations
-        return Pose(
-            skeleton=self.target.skeleton,
-            rotations=self._transfer(rotations),
-            root_translation=self._root(rotations, pose.root_translation),
-        )
+        source = pose.on(self.source.skeleton)
+        rotations = self._transfer(source.rotations)
+        root = self._root(source.rotations, source.root_translation)
+        if dt_s is not None and self.config.plant_feet:
+            rotations, root = self._live(
+                source.rotations, source.root_translation, rotations, root, dt_s
+            )
+        return Pose(skeleton=self.target.skeleton, rotations=rotations, root_translation=root)
 
     def clip(self, clip: MotionClip) -> MotionClip:
         """Return a whole clip on the avatar's skeleton; expressions pass through.
