@@ -260,3 +260,9 @@ def test_the_committed_reader_is_what_flatc_makes_of_the_schema(tmp_path):
     )
     made = (tmp_path / "twin_generated.py").read_text()
     assert Path(fb.__file__).read_text() == made
+    subprocess.run(
+        [flatc, "--binary", "--schema", "-o", str(tmp_path), str(ROOT / "schema" / "twin.fbs")],
+        check=True,
+    )
+    binary = Path(fb.__file__).with_name("twin.bfbs")
+    assert binary.read_bytes() == (tmp_path / "twin.bfbs").read_bytes()
