@@ -42,6 +42,7 @@ def bead_avatar() -> tw.Avatar:
             normals=normals,
             uvs=np.zeros((len(vertices), 2)),
             triangles=triangles,
+            materials=(tw.Material(name="bead", base_color=(0.7, 0.05, 0.05, 1.0)),),
         ),
         skin=tw.Skin(
             joints=owner[:, None], weights=np.ones((len(owner), 1)), inverse_bind=inverse_bind

@@ -29,8 +29,10 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     endpoint = "tcp://127.0.0.1:5590"
     receiver = subprocess.Popen(
-        [sys.executable, str(RECEIVE), endpoint, "--json", str(out / "received.json")]
-        + ["--ready", str(out / "ready"), "--silence", "3"],
+        [
+            *(sys.executable, str(RECEIVE), endpoint, "--json", str(out / "received.json")),
+            *("--ready", str(out / "ready"), "--silence", "3"),
+        ],
         cwd=out,
     )
     try:
@@ -38,9 +40,12 @@ def run(tmp_path_factory):
         while not (out / "ready").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         done = subprocess.run(
-            command("capture", "--sample", "--max-frames", 75, "--stream", endpoint)
-            + ["--record", "take.bvh", "--record", "take.vrma", "--record", "take.npz"]
-            + ["--render", "film.mp4", "--sheet", "sheet.png", "--report", "report.json"],
+            command(
+                *("capture", "--sample", "--max-frames", 75, "--stream", endpoint),
+                *("--record", "take.bvh", "--record", "take.vrma", "--record", "take.npz"),
+                *("--render", "film.mp4", "--sheet", "sheet.png", "--report", "report.json"),
+            ),
+            check=False,
             cwd=out,
             capture_output=True,
             text=True,

@@ -136,8 +136,11 @@ def _about(axis: F64, radians: F64) -> F64:
 
 
 def _blend(a: F64, b: F64, t: F64) -> F64:
-    mixed = a + (b - a) * t[:, None]
-    return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
+    """Return unit directions on the great circle from `a` (t = 0) to `b` (t = 1)."""
+    a, b = np.broadcast_to(a, (len(t), 3)), np.broadcast_to(b, (len(t), 3))
+    arc = quat.between(a, b)
+    turned = quat.rotate(quat.slerp(np.broadcast_to([0, 0, 0, 1.0], arc.shape), arc, t), a)
+    return turned / np.linalg.norm(turned, axis=-1, keepdims=True)
 
 
 def _limb(direction: F64, back: F64, out: float) -> F64:
