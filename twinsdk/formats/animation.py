@@ -13,7 +13,6 @@ from twinsdk.core.arrays import F32, F64
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.expressions import EXPRESSION_COUNT, EXPRESSION_NAMES
 from twinsdk.core.humanoid import HUMANOID_NAMES
-from twinsdk.core.skeleton import Skeleton
 from twinsdk.errors import FormatError
 from twinsdk.formats import glb, vrm
 from twinsdk.formats.accessors import AccessorReader
@@ -158,12 +157,7 @@ class AnimationFile:
                 places[:, joint] = space.local_translations(joint, values)
         carried = carry_translations(skeleton, rotations, places)
         return MotionClip(
-            skeleton=Skeleton(
-                names=skeleton.names,
-                parents=skeleton.parents,
-                rest_translations=carried.rest_translations,
-                rest_rotations=skeleton.rest_rotations,
-            ),
+            skeleton=carried.on(skeleton),
             fps=fps,
             rotations=rotations,
             root_translations=carried.root_translations,

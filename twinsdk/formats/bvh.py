@@ -159,12 +159,7 @@ def _build(text: bvh_text.BvhText, unit_m: float | None) -> BvhFile:
             local[:, j] = track * unit
         carried = carry_translations(skeleton, rotations, local)
         dropped, root = carried.residual_m, carried.root_translations
-        skeleton = Skeleton(
-            names=skeleton.names,
-            parents=parents,
-            rest_translations=carried.rest_translations,
-            rest_rotations=skeleton.rest_rotations,
-        )
+        skeleton = carried.on(skeleton)
         if dropped > 1e-4:
             notes.append(f"joint translations up to {dropped:.4f} m were left out")
     clip = MotionClip(

@@ -36,6 +36,10 @@ CLIP_READERS: dict[str, str] = {
     ".gltf": "animation:read_clip",
     ".npz": "dispatch:read_npz",
     ".twinclip": "journal:read_clip",
+    ".usd": "usd_read:read_clip",
+    ".usda": "usd_read:read_clip",
+    ".usdc": "usd_read:read_clip",
+    ".usdz": "usd_read:read_clip",
     ".vrm": "animation:read_clip",
     ".vrma": "vrma:read_clip",
 }
@@ -44,6 +48,10 @@ CLIP_WRITERS: dict[str, str] = {
     ".bvh.gz": "bvh:write_clip",
     ".glb": "animation:write_clip",
     ".npz": "npz:write_clip",
+    ".usd": "usd:write_clip",
+    ".usda": "usd:write_clip",
+    ".usdc": "usd:write_clip",
+    ".usdz": "usd:write_clip",
     ".vrma": "vrma:write_clip",
 }
 AVATAR_READERS: dict[str, str] = {
@@ -55,6 +63,7 @@ AVATAR_READERS: dict[str, str] = {
 AVATAR_WRITERS: dict[str, str] = {
     ".glb": "gltf_write:write_avatar",
     ".npz": "npz:write_avatar",
+    ".usdz": "usd:write_avatar",
     ".vrm": "gltf_write:write_avatar",
 }
 # These two can name a person's joints inside the file.

@@ -219,12 +219,7 @@ def _built(scene: FbxScene, space: JointSpace, unit_m: float, reason: str) -> Fb
             places[:, j] = space.local_translations(j, local.translations(seconds, turns))
     carried = carry_translations(skeleton, rotations, places)
     clip = MotionClip(
-        skeleton=Skeleton(
-            names=skeleton.names,
-            parents=skeleton.parents,
-            rest_translations=carried.rest_translations,
-            rest_rotations=skeleton.rest_rotations,
-        ),
+        skeleton=carried.on(skeleton),
         fps=fps,
         rotations=rotations,
         root_translations=carried.root_translations,

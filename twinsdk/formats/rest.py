@@ -32,6 +32,15 @@ class Carried:
     root_translations: F32
     residual_m: float
 
+    def on(self, skeleton: Skeleton) -> Skeleton:
+        """Return `skeleton` with these rest translations."""
+        return Skeleton(
+            names=skeleton.names,
+            parents=skeleton.parents,
+            rest_translations=self.rest_translations,
+            rest_rotations=skeleton.rest_rotations,
+        )
+
 
 def identity_rest_skeleton(skeleton: Skeleton) -> Skeleton:
     """Return the same joints at the same rest places with world-aligned rest frames."""
