@@ -17,7 +17,7 @@ from twinsdk.errors import TwinError
 
 __all__ = ["capture", "main"]
 
-_COMMANDS = ("capture", "avatar", "models", "doctor")
+_COMMANDS = ("capture", "retarget", "avatar", "models", "doctor")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """Motion of any humanoid skeleton onto any avatar."""
 
 from twinsdk.retarget.batch import FileReport, retarget_file, retarget_files, save_report
+from twinsdk.retarget.figure import load_figure
 from twinsdk.retarget.mapping import HumanoidMap, humanoid_map, load_map, save_map
 from twinsdk.retarget.measure import ClipMeasures, measure
 from twinsdk.retarget.retargeter import RetargetConfig, Retargeter, retarget
@@ -12,6 +13,7 @@ __all__ = [
     "RetargetConfig",
     "Retargeter",
     "humanoid_map",
+    "load_figure",
     "load_map",
     "measure",
     "retarget",

@@ -218,7 +218,9 @@ def _attempt(
     try:
         return retarget_file(source, avatar, target, config)
     except TwinError as error:
-        return _failed(source, target, str(error))
+        words = str(error)
+        named = str(source) in words or str(target) in words
+        return _failed(source, target, words if named else f"{words}: {source}")
     except OSError as error:
         return _failed(source, target, f"{error.strerror or error}: {source}")
 
