@@ -142,7 +142,8 @@ def test_a_source_on_another_clock_is_measured_and_its_times_are_ours(descriptor
         assert abs(now_ns() - frame.timestamp_ns) < 1_000_000_000
         # A direct receiver keeps the publisher's times and measures the age through its offset.
         assert abs(now_ns() + ahead - direct.recv(10).timestamp_ns) < 1_000_000_000
-        assert 0 < direct.stats.age_p50_ms < 1000
+        # As exact as the first offsets, which on a busy machine are some milliseconds off.
+        assert -50 < direct.stats.age_p50_ms < 1000
         assert abs(direct.stats.clock.offset_ns - ahead) < 50_000_000
 
 

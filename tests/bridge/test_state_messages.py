@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from twinsdk.bridge import AvatarDescriptor
 from twinsdk.bridge.clock_sync import ClockSync
+from twinsdk.bridge.devices import Device, DeviceKind, DevicePoses, Haptic
 from twinsdk.bridge.messages import (
     AvatarEntry,
     DescriptorRequest,
@@ -42,6 +43,19 @@ MESSAGES = [
     DescriptorRequest(hash=2**64 - 1),
     Ping(t0_ns=2**62),
     Pong(t0_ns=1, t1_ns=-2, t2_ns=3),
+    DevicePoses(
+        t_ns=77,
+        devices=(
+            Device(kind=DeviceKind.HEAD, position=(0.5, 1.75, -2), rotation=(0, 1, 0, 0)),
+            Device(
+                kind=DeviceKind.RIGHT_HAND,
+                position=(0, 1, 0),
+                rotation=(0, 0, 0, 1),
+                buttons=(0, 0.5, 1),
+            ),
+        ),
+    ),
+    Haptic(kind=DeviceKind.LEFT_HAND, amplitude=0.5, duration_s=0.25),
 ]
 
 
@@ -122,6 +136,22 @@ def test_a_damaged_message_raises_a_wire_error_or_reads(data, descriptor_of_size
             unpack(candidate)
         except WireError:
             continue
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"rotation": (0, 0, 0, 0.5)}, "unit rotations"),
+        ({"position": (float("nan"), 0, 0)}, "finite"),
+        ({"buttons": (2.0,)}, "buttons"),
+        ({"buttons": (0.0,) * 65}, "at most 64 buttons"),
+    ],
+)
+def test_senseless_devices_are_refused(fields, words):
+    sound = {"kind": DeviceKind.HEAD, "position": (0, 0, 0), "rotation": (0, 0, 0, 1)}
+    message = DevicePoses(t_ns=1, devices=(Device(**{**sound, **fields}),))
+    with pytest.raises(WireError, match=words):
+        unpack(pack(message))
 
 
 def test_a_list_longer_than_sense_is_refused_before_it_is_read():

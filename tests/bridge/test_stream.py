@@ -18,6 +18,7 @@ import pytest
 import zmq
 
 from twinsdk.bridge import AsyncSubscriber, Publisher, Subscriber
+from twinsdk.bridge.devices import Device, DeviceKind, DevicePoses, Haptic
 from twinsdk.core.clock import now_ns
 from twinsdk.errors import EndpointError, SkeletonMismatchError, UsageError, WireError
 
@@ -190,6 +191,7 @@ def test_ipc_carries_the_same_stream(avatar, make, tmp_path):
 CHILD = """
 import sys
 from twinsdk.bridge import Subscriber
+from twinsdk.bridge.devices import Device, DeviceKind, DevicePoses, Haptic
 from twinsdk.core.clock import now_ns
 with Subscriber(sys.argv[1]) as subscriber:
     for frame in subscriber.frames(timeout_s=10):
@@ -339,6 +341,27 @@ def test_old_frames_are_dropped_and_counted_when_asked(publisher, make):
     with streaming(publisher, late), Subscriber(publisher.endpoint, max_age_s=0.5) as subscriber:
         assert subscriber.recv(0.5) is None
         assert subscriber.stats.stale > 0
+
+
+def test_headset_poses_go_up_and_haptics_come_down(publisher, make):
+    head = Device(kind=DeviceKind.HEAD, position=(0, 1.7, 0), rotation=(0, 0, 0, 1))
+    with streaming(publisher, make), Subscriber(publisher.endpoint, name="headset") as subscriber:
+        assert subscriber.recv(5) is not None
+        for t_ns in (1, 2, 3):
+            subscriber.send_devices(DevicePoses(t_ns=t_ns, devices=(head,)))
+        until(lambda: any(poses.t_ns == 3 for poses in publisher.devices().values()))
+        ((name, poses),) = publisher.devices().items()
+        assert name.startswith("headset ")
+        assert poses.devices == (Device(**{**vars(head), "position": (0, np.float32(1.7), 0)}),)
+        pulse = Haptic(kind=DeviceKind.LEFT_HAND, amplitude=0.5, duration_s=0.25)
+        publisher.shake(pulse)
+        got = []
+        deadline = time.monotonic() + 5
+        while not got and time.monotonic() < deadline:
+            subscriber.recv(0.05)
+            got = subscriber.haptics()
+        assert got == [pulse]
+        assert subscriber.haptics() == []
 
 
 def test_the_asynchronous_subscriber_gets_the_same_frames(publisher, make, avatar):

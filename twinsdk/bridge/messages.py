@@ -16,6 +16,14 @@ import numpy as np
 
 from twinsdk.bridge._generated import twin_generated as fb
 from twinsdk.bridge.descriptor import AvatarDescriptor, content_hash
+from twinsdk.bridge.devices import (
+    DevicePoses,
+    Haptic,
+    read_devices,
+    read_haptic,
+    write_devices,
+    write_haptic,
+)
 from twinsdk.bridge.endpoints import MAX_POSE_BYTES, MAX_STATE_BYTES
 from twinsdk.bridge.wire import VERSION, Codec
 from twinsdk.core.humanoid import HUMANOID_NAMES
@@ -104,6 +112,7 @@ class Pong:
 
 Message: TypeAlias = (
     "Hello | Welcome | Refusal | DescriptorRequest | AvatarDescriptor | Ping | Pong"
+    " | DevicePoses | Haptic"
 )
 
 
@@ -374,6 +383,8 @@ _KINDS: dict[str, tuple[int, Callable[[Any, Any], int], Callable[[Any], Any]]] =
         _write_request,
         lambda table: DescriptorRequest(hash=table.Hash()),
     ),
+    "DevicePoses": (fb.Body.DevicePoses, write_devices, read_devices),
+    "Haptic": (fb.Body.Haptic, write_haptic, read_haptic),
     "AvatarDescriptor": (fb.Body.AvatarDescriptor, _write_descriptor, _read_descriptor),
     "Ping": (fb.Body.Ping, _write_ping, lambda table: Ping(t0_ns=table.T0Ns())),
     "Pong": (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import zmq
 
+from twinsdk.bridge.devices import DevicePoses, Haptic
 from twinsdk.bridge.endpoints import (
     Endpoint,
     bind,
@@ -168,6 +169,14 @@ class Outlet:
     def announce(self) -> None:
         """Send every client the current WELCOME soon."""
         self._state.announce()
+
+    def devices(self) -> dict[str, DevicePoses]:
+        """Return the newest device poses of each client, by its name."""
+        return self._state.devices()
+
+    def shake(self, haptic: Haptic) -> None:
+        """Send every client a haptic pulse."""
+        self._state.shake(haptic)
 
     def close(self) -> None:
         """Stop serving and free both ports; a second call does nothing."""

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TypeAlias
 
 from twinsdk.bridge.descriptor import AvatarDescriptor, describe
+from twinsdk.bridge.devices import DevicePoses, Haptic
 from twinsdk.bridge.keys import ServerKeys
 from twinsdk.bridge.messages import AvatarEntry, Welcome, pack
 from twinsdk.bridge.outlet import Outlet, OutletStats
@@ -132,6 +133,17 @@ class Publisher:
         self._newest[avatar] = message
         if first:
             self._outlet.announce()
+
+    def devices(self) -> dict[str, DevicePoses]:
+        """Return where each receiver's headset and hands are now, by the receiver's name.
+
+        Only receivers that send them are listed; see `Subscriber.send_devices`.
+        """
+        return self._outlet.devices()
+
+    def shake(self, haptic: Haptic) -> None:
+        """Shake a device of every receiver."""
+        self._outlet.shake(haptic)
 
     def close(self) -> None:
         """Stop serving and free both ports; a second call does nothing."""

@@ -10,6 +10,7 @@ import zmq
 
 from twinsdk.bridge.clock_sync import ClockOffset, ClockSync
 from twinsdk.bridge.descriptor import AvatarDescriptor
+from twinsdk.bridge.devices import DevicePoses, Haptic
 from twinsdk.bridge.endpoints import (
     MAX_POSE_BYTES,
     MAX_STATE_BYTES,
@@ -128,6 +129,7 @@ class Receiver:
         self._received = self._lost = self._reordered = self._stale = 0
         self._malformed = self._restarts = 0
         self._ages: deque[int] = deque(maxlen=600)
+        self._haptics: deque[Haptic] = deque(maxlen=16)
         self._closed = False
         self.header: FrameHeader | None = None
         """What the last frame's message said besides the frame."""
@@ -177,6 +179,16 @@ class Receiver:
         if not self._closed:
             self._closed = True
             self._context.destroy(linger=0)
+
+    def send_devices(self, poses: DevicePoses) -> None:
+        """Tell the publisher where this client's headset and hands are; never waits."""
+        self._tell(pack(poses))
+
+    def haptics(self) -> list[Haptic]:
+        """Return the haptic pulses that came since the last call, oldest first."""
+        found = list(self._haptics)
+        self._haptics.clear()
+        return found
 
     def wait_ms(self, deadline_ns: int | None) -> int:
         """Do what is due and return how long to wait for the sockets, at most to a deadline.
@@ -341,6 +353,8 @@ class Receiver:
                 self._meet(message)
             elif isinstance(message, AvatarDescriptor):
                 self._learn(message)
+            elif isinstance(message, Haptic):
+                self._haptics.append(message)
             elif isinstance(message, Refusal):
                 raise WireError(f"subscriber: refused: {message.reason}: {self.endpoint}")
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket as os_socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import zmq
 
+from twinsdk.bridge.devices import DevicePoses, Haptic
 from twinsdk.bridge.endpoints import Endpoint, bind, configure
 from twinsdk.bridge.keys import ServerKeys
 from twinsdk.bridge.messages import (
@@ -61,6 +63,8 @@ class _Client:
     seen_ns: int
     second: int = 0
     count: int = 0
+    name: str = ""
+    devices: DevicePoses | None = None
 
 
 class StateServer:
@@ -104,6 +108,7 @@ class StateServer:
         self._wake_reader, self._wake_writer = os_socket.socketpair()
         self._wake_writer.setblocking(False)
         self._closing = self._announcing = False
+        self._outgoing: deque[bytes] = deque(maxlen=64)
         self._thread = threading.Thread(target=self._run, name="twinsdk-state", daemon=True)
         self._thread.start()
 
@@ -121,6 +126,19 @@ class StateServer:
     def announce(self) -> None:
         """Send every client the current WELCOME soon; from any thread."""
         self._announcing = True
+        self._wake()
+
+    def devices(self) -> dict[str, DevicePoses]:
+        """Return the newest device poses of each client that sent some, by name and number."""
+        found = {}
+        for identity, client in list(self._clients.items()):
+            if client.devices is not None:
+                found[f"{client.name} {identity.hex()}"] = client.devices
+        return found
+
+    def shake(self, haptic: Haptic) -> None:
+        """Send every client a haptic pulse; from any thread."""
+        self._outgoing.append(pack(haptic))
         self._wake()
 
     def close(self) -> None:
@@ -153,9 +171,11 @@ class StateServer:
                 self._serve_waiting()
             if self._announcing:
                 self._announcing = False
-                welcome = pack(self._welcome())
+                self._outgoing.append(pack(self._welcome()))
+            while self._outgoing:
+                data = self._outgoing.popleft()
                 for identity in list(self._clients):
-                    self._send(identity, welcome)
+                    self._send(identity, data)
             self._forget_silent()
         self._socket.close()
         if self._gatekeeper is not None:
@@ -184,8 +204,14 @@ class StateServer:
             return self._greet(identity, message, arrived_ns)
         if client is None:  # it says HELLO soon: this server was restarted
             return None
+        return self._serve(client, message, arrived_ns)
+
+    def _serve(self, client: _Client, message: Message, arrived_ns: int) -> bytes | None:
         if isinstance(message, Ping):
             return pack(Pong(t0_ns=message.t0_ns, t1_ns=arrived_ns, t2_ns=self._clock()))
+        if isinstance(message, DevicePoses):
+            client.devices = message
+            return None
         if isinstance(message, DescriptorRequest):
             found = self._descriptor(message.hash)
             if found is None:
@@ -213,7 +239,8 @@ class StateServer:
         if reason is not None:
             self._refused += 1
             return pack(Refusal(reason=reason))
-        self._clients.setdefault(identity, _Client(seen_ns=arrived_ns))
+        client = self._clients.setdefault(identity, _Client(seen_ns=arrived_ns))
+        client.name = hello.client
         return pack(welcome)
 
     def _within_rate(self, client: _Client, arrived_ns: int) -> bool:

@@ -19,6 +19,12 @@ class Axes(object):
     RightHandedYUpFacingZMetres = 1
 
 
+class DeviceKind(object):
+    Head = 0
+    LeftHand = 1
+    RightHand = 2
+
+
 class Body(object):
     NONE = 0
     Hello = 1
@@ -28,6 +34,8 @@ class Body(object):
     AvatarDescriptor = 5
     Ping = 6
     Pong = 7
+    DevicePoses = 8
+    Haptic = 9
 
 
 class Vec3(object):
@@ -944,6 +952,201 @@ def PongAddT0Ns(builder, t0Ns): builder.PrependInt64Slot(0, t0Ns, 0)
 def PongAddT1Ns(builder, t1Ns): builder.PrependInt64Slot(1, t1Ns, 0)
 def PongAddT2Ns(builder, t2Ns): builder.PrependInt64Slot(2, t2Ns, 0)
 def PongEnd(builder): return builder.EndObject()
+
+
+class Device(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = Device()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsDevice(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def DeviceBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x54\x57\x4E\x53", size_prefixed=size_prefixed)
+
+    # Device
+    def Init(self, buf, pos):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # Device
+    def Kind(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, o + self._tab.Pos)
+        return 0
+
+    # Device
+    def Position(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            x = o + self._tab.Pos
+            obj = Vec3()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Device
+    def Rotation(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            x = o + self._tab.Pos
+            obj = Quat()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Device
+    def Buttons(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # Device
+    def ButtonsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Float32Flags, o)
+        return 0
+
+    # Device
+    def ButtonsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Device
+    def ButtonsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        return o == 0
+
+def DeviceStart(builder): builder.StartObject(4)
+def DeviceAddKind(builder, kind): builder.PrependUint8Slot(0, kind, 0)
+def DeviceAddPosition(builder, position): builder.PrependStructSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(position), 0)
+def DeviceAddRotation(builder, rotation): builder.PrependStructSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(rotation), 0)
+def DeviceAddButtons(builder, buttons): builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(buttons), 0)
+def DeviceStartButtonsVector(builder, numElems): return builder.StartVector(4, numElems, 4)
+def DeviceEnd(builder): return builder.EndObject()
+
+
+class DevicePoses(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = DevicePoses()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsDevicePoses(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def DevicePosesBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x54\x57\x4E\x53", size_prefixed=size_prefixed)
+
+    # DevicePoses
+    def Init(self, buf, pos):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # DevicePoses
+    def TNs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return 0
+
+    # DevicePoses
+    def Devices(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = Device()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # DevicePoses
+    def DevicesLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # DevicePoses
+    def DevicesIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        return o == 0
+
+def DevicePosesStart(builder): builder.StartObject(2)
+def DevicePosesAddTNs(builder, tNs): builder.PrependInt64Slot(0, tNs, 0)
+def DevicePosesAddDevices(builder, devices): builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(devices), 0)
+def DevicePosesStartDevicesVector(builder, numElems): return builder.StartVector(4, numElems, 4)
+def DevicePosesEnd(builder): return builder.EndObject()
+
+
+class Haptic(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = Haptic()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsHaptic(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def HapticBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x54\x57\x4E\x53", size_prefixed=size_prefixed)
+
+    # Haptic
+    def Init(self, buf, pos):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # Haptic
+    def Kind(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, o + self._tab.Pos)
+        return 0
+
+    # Haptic
+    def Amplitude(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+    # Haptic
+    def DurationS(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+def HapticStart(builder): builder.StartObject(3)
+def HapticAddKind(builder, kind): builder.PrependUint8Slot(0, kind, 0)
+def HapticAddAmplitude(builder, amplitude): builder.PrependFloat32Slot(1, amplitude, 0.0)
+def HapticAddDurationS(builder, durationS): builder.PrependFloat32Slot(2, durationS, 0.0)
+def HapticEnd(builder): return builder.EndObject()
 
 
 class Envelope(object):
