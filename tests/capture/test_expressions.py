@@ -159,7 +159,7 @@ def test_a_real_smile_is_read_as_one() -> None:
     )
     weights = ExpressionSolver().solve(portrait)
     smile = weights[[expression("mouthSmileLeft"), expression("mouthSmileRight")]]
-    assert smile.min() > 0.5
+    assert smile.min() > 0.3  # a third of it may be how she looks at rest
     assert weights[[expression("eyeBlinkLeft"), expression("eyeBlinkRight")]].max() < 0.4
 
 

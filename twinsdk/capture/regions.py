@@ -18,6 +18,7 @@ __all__ = [
     "body_scale",
     "cut",
     "face_region",
+    "fits_head",
     "hand_region",
     "on_image",
     "region_around",
@@ -28,6 +29,7 @@ __all__ = [
 _INDEX = {name: i for i, name in enumerate(BODY_NAMES)}
 _FACE_POINTS = [_INDEX[n] for n in ("nose", "leftEye", "rightEye", "leftEar", "rightEar")]
 _FACE_SIDE_M = 0.45  # a head is 0.24 m high; the detector wants some air around it
+_FACE_M = (0.10, 0.45)  # the points span 0.2 m from brow to chin
 _HAND_SIDE_M = 0.60  # a hand is 0.19 m long and moves 0.1 m a frame when waving at 20 fps
 _SEEN = 0.5  # visibility above which a body point counts as seen
 _HINTED = 0.1  # a wrist less visible than this is a guess of the body model
@@ -94,6 +96,19 @@ def hand_region(body: Landmarks, image_body: ImageLandmarks, side: str) -> Squar
     return _inside(Square(x=float(x), y=float(y), side=width), image_body.size_px)
 
 
+def fits_head(face_uv: F32, body: Landmarks, image_body: ImageLandmarks) -> bool:
+    """Return whether a face (L, 2) is as large as the body's distance makes a face.
+
+    A small, blurred head sometimes yields a whole face on its chin. True where the body tells
+    nothing.
+    """
+    scale = body_scale(body, image_body)
+    if scale is None or image_body.visibility[_INDEX["nose"]] < _SEEN:
+        return True
+    pixels = face_uv * np.asarray(image_body.size_px, np.float32)
+    return _FACE_M[0] < float(np.ptp(pixels, axis=0).max()) / scale < _FACE_M[1]
+
+
 def region_around(points: F32, size_px: tuple[int, int], margin: float) -> Square:
     """Return a square centred on points (L, 2) in image fractions, `margin` times their extent."""
     pixels = points * np.asarray(size_px, np.float32)
@@ -147,17 +162,19 @@ def on_image(points: Array, square: Square, size_px: tuple[int, int]) -> tuple[F
 
 
 def shrunk(pixels: U8, long_side: int) -> U8:
-    """Return the picture with its longer side at most `long_side` pixels, contiguous."""
+    """Return the picture with its longer side about `long_side` pixels at most, contiguous.
+
+    What is less than a third larger is left as it is: shrinking it would cost more (3 ms of
+    averaging, or jitter without) than the body model saves.
+    """
     import cv2
 
     height, width = pixels.shape[:2]
     factor = long_side / max(height, width)
-    if factor >= 1:
+    if factor > 0.75:
         return np.ascontiguousarray(pixels)
     size = (max(round(width * factor), 1), max(round(height * factor), 1))
-    # Averaging by a factor that is not whole costs 3 ms for 720 x 720; near 1 it gains nothing.
-    how = cv2.INTER_LINEAR if factor > 0.6 else cv2.INTER_AREA
-    out: U8 = cv2.resize(pixels, size, interpolation=how)
+    out: U8 = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return out
 
 
