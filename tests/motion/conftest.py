@@ -155,7 +155,13 @@ class Puppet:
             names=BODY_NAMES, uv=np.stack([u, v], 1), size_px=size, visibility=visibility
         )
 
-    def observation(self, local, seconds, *, noise=None, visibility=None, hands=True, where=None):
+    def observation(
+        self, local, seconds, *, noise=None, visibility=None, hands=True, where=None, turn=None,
+        expressions=None,
+    ):  # fmt: skip
+        """What a perfect tracker sees; `turn` (3, 3) is the camera's axes from the world's."""
+        if turn is not None:
+            local = local | {"hips": turn @ local.get("hips", np.eye(3))}
         points = self.body_points(local)
         image = self.image(points, where or (0.0, 0.0, 3.0), visibility=visibility)
         if noise is not None:
@@ -166,6 +172,7 @@ class Puppet:
             left_hand=self.hand(local, "left") if hands else None,
             right_hand=self.hand(local, "right") if hands else None,
             image_body=image,
+            expressions=expressions,
         )
 
     def random_pose(self, rng, *, straight=False):
@@ -219,6 +226,62 @@ class Puppet:
         for part in ("Metacarpal", "Proximal", "Distal"):
             d = thumb + rng.uniform(-0.35, 0.35, 3)
             local[f"{side}Thumb{part}"] = swing(thumb, d / np.linalg.norm(d))
+
+    def moving_pose(self, t, *, straight=False):
+        """A smooth motion, no joint faster than about 200 degrees a second; keeps conventions."""
+        sin = np.sin
+        local = {"hips": rotation(x=0.1 * sin(1.1 * t)) @ rotation(y=0.6 * sin(0.7 * t))}
+        bend = about(np.array([0, 0.3 * sin(0.9 * t), 0.15 * sin(1.3 * t)]) / 3)
+        local["spine"] = local["chest"] = local["upperChest"] = bend
+        turn = np.array([0.3 * sin(1.2 * t), 0.5 * sin(0.8 * t), 0.1 * sin(t)])
+        local["neck"], local["head"] = about(0.4 * turn), about(0.6 * turn)
+        for side, s, late in (("left", 1.0, 0.0), ("right", -1.0, 1.3)):
+            at = t + late
+            arm = np.array(
+                [0.6 + 0.3 * sin(1.1 * at), 0.7 * sin(1.7 * at) - 0.3, 0.4 * sin(at) + 0.4]
+            )
+            arm = arm / np.linalg.norm(arm)
+            raise_ = (0.35 if arm[1] > 0 else 0.05) * arm[1]
+            collar = about(np.array([0.0, -0.16 * arm[2] * s, raise_ * s]))
+            bend = 0.05 + 0.05 * sin(2 * at) if straight else 0.9 + 0.85 * sin(1.5 * at)
+            half = rotation(x=0.3 * sin(1.3 * at))
+            local[f"{side}Shoulder"] = collar
+            local[f"{side}UpperArm"] = swing(np.array([s, 0.0, 0.0]), collar.T @ (arm * (s, 1, 1)))
+            local[f"{side}LowerArm"] = about(np.array([0, -s * bend, 0.0])) @ half
+            local[f"{side}Hand"] = half @ about(np.array([0.0, 0.2 * sin(at), 0.3 * sin(1.4 * at)]))
+            thigh = np.array([0.15 * s, -1, 0.4 * sin(1.5 * at)])
+            thigh = thigh / np.linalg.norm(thigh)
+            knee = 0.03 + 0.03 * sin(at) if straight else 0.45 + 0.45 * sin(1.5 * at + 0.8)
+            local[f"{side}UpperLeg"] = swing(np.array([0.0, -1.0, 0.0]), thigh)
+            local[f"{side}LowerLeg"] = rotation(x=knee)
+            local[f"{side}Foot"] = rotation(x=0.2 * sin(1.5 * at))
+            for finger in ("Index", "Middle", "Ring", "Little"):
+                for part in ("Proximal", "Intermediate", "Distal"):
+                    curl = -s * (0.5 + 0.4 * sin(1.2 * at))
+                    local[f"{side}{finger}{part}"] = about(np.array([0, 0, curl]))
+        return local
+
+    def noise(self, rng, count, fps, *, across, deep):
+        """Errors (count, 33, 3) as a tracker makes them: mostly slow, far larger in depth.
+
+        Points of one hand, one foot and the face err together, and a fifth as much apart.
+        """
+        mix = np.eye(33)
+        groups = {"nose": list(BODY_NAMES[1:11])}
+        for side in ("left", "right"):
+            groups[f"{side}Wrist"] = [f"{side}{p}" for p in ("Pinky", "Index", "Thumb")]
+            groups[f"{side}Ankle"] = [f"{side}{p}" for p in ("Heel", "FootIndex")]
+        for lead, others in groups.items():
+            for other in others:
+                mix[BODY_NAMES.index(other)] *= 0.2
+                mix[BODY_NAMES.index(other), BODY_NAMES.index(lead)] = 1
+        keep = 0.9 ** (30 / fps)
+        slow = rng.normal(size=(33, 3))
+        out = np.zeros((count, 33, 3))
+        for k in range(count):
+            slow = keep * slow + np.sqrt(1 - keep * keep) * rng.normal(size=(33, 3))
+            out[k] = mix @ (0.97 * slow + 0.25 * rng.normal(size=(33, 3)))
+        return out * (across, across, deep)
 
     def angles(self, local, quaternions):
         """Angle in degrees between each joint of `local` and the fitted (55, 4) xyzw."""

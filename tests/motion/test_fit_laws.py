@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from twinsdk.core.humanoid import HUMANOID_NAMES, mirrored
-from twinsdk.core.landmarks import Landmarks
+from twinsdk.core.landmarks import BODY_NAMES, Landmarks
+from twinsdk.core.quat import multiply, rotate
 from twinsdk.errors import LandmarkError
 from twinsdk.motion import fit_landmarks
 
@@ -87,11 +88,7 @@ def test_a_mirrored_person_has_the_mirrored_pose(puppet):
 def test_a_left_arm_raised_to_the_side_is_the_left_arm():
     # Worked by hand: a person facing the camera; their left is +X, up is +Y. The left arm goes
     # from hanging (-Y) to straight up (+Y): in the T-pose's frame that is a turn about +Z.
-    from twinsdk.core.quat import rotate
-
     points = np.zeros((33, 3))
-    from twinsdk.core.landmarks import BODY_NAMES
-
     place = {
         "leftShoulder": (0.18, 0.5, 0), "rightShoulder": (-0.18, 0.5, 0),
         "leftElbow": (0.18, 0.78, 0), "rightElbow": (-0.18, 0.22, 0),
@@ -102,16 +99,12 @@ def test_a_left_arm_raised_to_the_side_is_the_left_arm():
         points[BODY_NAMES.index(name)] = where
     rotations = fit_landmarks(Landmarks(names=BODY_NAMES, positions=points, visibility=np.ones(33)))
     world = np.array([0.0, 0.0, 0.0, 1.0])
-    from twinsdk.core.quat import multiply
-
     for name in ("hips", "spine", "chest", "upperChest", "leftShoulder", "leftUpperArm"):
         world = multiply(world, rotations[HUMANOID_NAMES.index(name)])
     np.testing.assert_allclose(rotate(world, np.array([1.0, 0, 0])), (0, 1, 0), atol=1e-4)
 
 
 def test_points_that_coincide_give_a_finite_pose():
-    from twinsdk.core.landmarks import BODY_NAMES
-
     flat = Landmarks(names=BODY_NAMES, positions=np.zeros((33, 3)), visibility=np.ones(33))
     rotations = fit_landmarks(flat)
     assert np.isfinite(rotations).all()

@@ -93,7 +93,10 @@ class Fit:
 
 _TORSO = [BODY[n] for n in ("leftShoulder", "rightShoulder")]
 _HIPS = [BODY["leftHip"], BODY["rightHip"]]
+_EARS = [BODY["leftEar"], BODY["rightEar"]]
+_HANGING = 0.35  # cosine: a head hangs at most 20 degrees below level with the trunk upright
 _THIGHS = [JOINT["leftUpperLeg"], JOINT["rightUpperLeg"]]
+_ARMS = [GROUPS.index("leftArm"), GROUPS.index("rightArm")]
 _FEET = [GROUPS.index("leftFoot"), GROUPS.index("rightFoot")]
 _SHANKS = [GROUPS.index("leftShank"), GROUPS.index("rightShank")]
 _FINGERS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers")]
@@ -152,6 +155,8 @@ class BodyFitter:
         if body is None or (seen[_TORSO[0]] + seen[_TORSO[1]]) / 2 < self.config.unseen_below:
             return self._unseen(step_s)
         points = points_of(body, BODY_NAMES)
+        if not _upright_in_itself(points):
+            return self._unseen(step_s)
         self._pitch.add(points, seen, step_s)
         if self._last is None:
             self._pitch.start()
@@ -201,7 +206,7 @@ class BodyFitter:
         step_s: float,
     ) -> None:
         """Refresh the rotations of what is seen; what is not keeps its last good ones."""
-        present = self._presence.seen
+        present = self._presence.fresh
         upright = self._pitch.upright()
         turned = [None if hand is None else hand @ upright.T for hand in hands]
         solution = solve(
@@ -213,6 +218,7 @@ class BodyFitter:
             hints=Hints(
                 roll=self._roll,
                 step_s=None if self._last is None else step_s,
+                arms=present[_ARMS],
                 feet=present[_FEET] * 1.0,
                 palms=present[_PALMS],
                 hand_px=_palm_px(observation),
@@ -284,14 +290,27 @@ class BodyFitter:
         if (weights == 1).all():
             return self._good
         rest = self._idle.copy()
-        rest[_THIGHS] = upright_thigh(self._good[0])
-        sign = np.where((rest * self._good).sum(-1) < 0, -1.0, 1.0)
-        mixed = rest + weights[:, None] * (self._good * sign[:, None] - rest)
-        return mixed / np.sqrt((mixed * mixed).sum(-1, keepdims=True))
+        rest[_THIGHS] = upright_thigh(_mixed(rest[:1], self._good[:1], weights[:1])[0])
+        return _mixed(rest, self._good, weights)
 
 
 def _hand(hand: Landmarks | None) -> Array | None:
     return None if hand is None else points_of(hand, HAND_NAMES)
+
+
+def _mixed(a: Array, b: Array, share: Array) -> Array:
+    """Return the rotations (J, 4) on the way from `a` to `b`, `share` (J,) of it, in [0, 1]."""
+    near = np.where(((a * b).sum(-1) < 0)[:, None], -b, b)
+    mixed = a + share[:, None] * (near - a)
+    unit: Array = mixed / np.sqrt((mixed * mixed).sum(-1, keepdims=True))
+    return unit
+
+
+def _upright_in_itself(points: Array) -> bool:
+    """Return whether the head is on the shoulders and not below, as in bodies seen in hands."""
+    hips, shoulders = points[_HIPS].sum(0), points[_TORSO].sum(0)
+    trunk, neck = shoulders - hips, points[_EARS].sum(0) - shoulders
+    return bool(trunk @ neck > -_HANGING * np.sqrt((trunk @ trunk) * (neck @ neck)))
 
 
 def _palm_px(observation: Observation) -> Array:

@@ -52,6 +52,7 @@ class Presence:
 
     Attributes:
         seen: (16,) bool, which of `GROUPS` count as seen.
+        fresh: (16,) bool, those whose points in this very frame may be believed.
         confidence: (16,) smoothed, in [0, 1].
     """
 
@@ -63,6 +64,7 @@ class Presence:
     def reset(self) -> None:
         """Nothing is seen."""
         self.seen = np.zeros(len(GROUPS), bool)
+        self.fresh = self.seen
         self.confidence = np.zeros(len(GROUPS))
         self._linear = np.zeros(len(GROUPS))
 
@@ -70,6 +72,7 @@ class Presence:
         """Begin with what is seen at once, without fading in."""
         self.confidence = confidence.copy()
         self.seen = confidence > (self._on + self._off) / 2
+        self.fresh = self.seen
         self._linear = self.seen.astype(np.float64)
 
     def step(self, confidence: Array, step_s: float) -> None:
@@ -78,6 +81,7 @@ class Presence:
             confidence - self.confidence
         )
         self.seen = np.where(self.seen, self.confidence > self._off, self.confidence > self._on)
+        self.fresh = self.seen & (confidence > self._off)
         rate = np.where(self.seen, step_s / self._fade_in_s, -step_s / self._fade_out_s)
         self._linear = np.minimum(np.maximum(self._linear + rate, 0.0), 1.0)
 

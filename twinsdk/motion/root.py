@@ -50,6 +50,7 @@ _NEAREST_M, _FARTHEST_M = 0.3, 30.0
 _FLOOR_SAMPLES, _FLOOR_EVERY_S, _FLOOR_SHARE = 18, 1 / 15, 0.2
 _JUMP_M = 0.08  # soles this far above the floor are in the air
 _HIGHEST_JUMP_M = 0.6
+_ARRIVAL_S = 0.6  # until size and depth have settled the person stays at the origin
 _LEAP_M = 1.5  # nobody moves so far between two frames: another scene
 
 
@@ -127,6 +128,7 @@ class RootFollower:
         self._place = np.zeros(2)
         self._soles = np.zeros(0)
         self._since_s = np.inf
+        self._followed_s = 0.0
         self._lift = 0.0
         self._pitch = 0.0
 
@@ -163,11 +165,12 @@ class RootFollower:
                 hips = placed[1] * depth + placed[2]
                 smooth = self._across.step(hips, step_s)
                 at = upright @ (smooth[0], smooth[1], -depth[0])
-                if self._origin is None:
+                self._followed_s += step_s
+                if self._origin is None or self._followed_s < _ARRIVAL_S:
                     self._origin = at
                 moved = (at - self._origin)[::2] - self._place
                 if moved @ moved > _LEAP_M**2:  # go on from where the twin stands
-                    self._origin = self._origin + (moved[0], 0.0, moved[1])
+                    self._origin = self._origin + np.array([moved[0], 0.0, moved[1]])
                     self._soles = np.zeros(0)
                 self._place = (at - self._origin)[::2]
                 self._settle_floor(upright)
