@@ -132,7 +132,7 @@ def test_an_arm_out_of_sight_fades_to_hanging_and_leaves_the_rest_alone(puppet, 
     gone = next(k for k, f in enumerate(fits) if f.joint_confidence[arm].max() < 1e-3)
     assert 0.3 < gone / 30 < 1.0
     others = [joint(n) for n in ("hips", "head", "rightUpperArm", "rightLowerLeg")]
-    # An unseen arm is taken to hang, and its collar bone with it.
+    # A wrong arm moves its collar bone, and the chest is measured from there: two degrees.
     assert apart(before, fits[-1])[others].max() < 3
     assert fits[-1].state is TrackingState.PARTIAL
 

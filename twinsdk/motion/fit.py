@@ -96,7 +96,6 @@ _HIPS = [BODY["leftHip"], BODY["rightHip"]]
 _EARS = [BODY["leftEar"], BODY["rightEar"]]
 _HANGING = 0.35  # cosine: a head hangs at most 20 degrees below level with the trunk upright
 _THIGHS = [JOINT["leftUpperLeg"], JOINT["rightUpperLeg"]]
-_ARMS = [GROUPS.index("leftArm"), GROUPS.index("rightArm")]
 _FEET = [GROUPS.index("leftFoot"), GROUPS.index("rightFoot")]
 _SHANKS = [GROUPS.index("leftShank"), GROUPS.index("rightShank")]
 _FINGERS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers")]
@@ -218,7 +217,6 @@ class BodyFitter:
             hints=Hints(
                 roll=self._roll,
                 step_s=None if self._last is None else step_s,
-                arms=present[_ARMS],
                 feet=present[_FEET] * 1.0,
                 palms=present[_PALMS],
                 hand_px=_palm_px(observation),

@@ -93,7 +93,6 @@ class Hints:
     Attributes:
         roll: (4,) remembered roll of each limb, taken where it cannot be seen.
         step_s: Seconds since that roll was remembered; None mixes by certainty, without memory.
-        arms: (2,) whether each upper arm is seen; one that is not is taken to hang.
         feet: (2,) how far to believe the feet, [0, 1].
         palms: (2,) whether each hand's palm may turn the forearm.
         hand_px: (2,) length of each palm on the image; a large one is believed more.
@@ -102,7 +101,6 @@ class Hints:
 
     roll: Array = field(default_factory=lambda: np.zeros(len(LIMBS)))
     step_s: float | None = None
-    arms: Array = field(default_factory=lambda: np.ones(2, bool))
     feet: Array = field(default_factory=lambda: np.ones(2))
     palms: Array = field(default_factory=lambda: np.ones(2, bool))
     hand_px: Array = field(default_factory=lambda: np.full(2, 1e3))
@@ -173,9 +171,7 @@ def solve(
     """Return the rotations for body points (33, 3) and the points (21, 3) of each hand or None."""
     upper = unit(points[_HINGES] - points[_ROOTS])
     lower = unit(points[_ENDS] - points[_HINGES])
-    trunk = points[_HIPS].sum(0) - points[_SHOULDERS].sum(0)
-    arms = np.where(np.asarray(hints.arms, bool)[:, None], upper[:2], unit(trunk))
-    torso = solve_torso(points[_HIPS], points[_SHOULDERS], arms)
+    torso = solve_torso(points[_HIPS], points[_SHOULDERS], upper[:2])
     parents = np.concatenate([torso.collars, [torso.hips, torso.hips]])
     toes_ahead = points[_TOES] - points[_HEELS]
     limbs = solve_limbs(
