@@ -50,6 +50,10 @@ class ClockSync:
         delay, offset = min(self._samples)
         return ClockOffset(offset_ns=offset, uncertainty_ns=delay // 2)
 
+    def to_publisher(self, local_ns: int) -> int:
+        """Return our time in the publisher's clock; unchanged where no difference is measured."""
+        return local_ns + self._applied_ns
+
     def to_local(self, publisher_ns: int) -> int:
         """Return a publisher's time in our clock; unchanged where no difference is measured."""
         return publisher_ns - self._applied_ns

@@ -123,7 +123,7 @@ class Receiver:
         self._ready: deque[tuple[int, bytes]] = deque()
         self._order: list[tuple[int, zmq.Socket[bytes]]] = []
         self._turn = 0
-        self._sync = ClockSync()
+        self.sync = ClockSync()
         self._pings = self._greeted = 0
         self._due_ns = self._hello_due_ns = self._ping_due_ns = 0
         self._received = self._lost = self._reordered = self._stale = 0
@@ -171,7 +171,7 @@ class Receiver:
             restarts=self._restarts,
             age_p50_ms=float(p50),
             age_p99_ms=float(p99),
-            clock=self._sync.best,
+            clock=self.sync.best,
         )
 
     def close(self) -> None:
@@ -258,7 +258,7 @@ class Receiver:
         if header.session != track.session:
             if track.session:
                 self._restarts += 1
-                self._sync.reset()
+                self.sync.reset()
                 self._hello_due_ns = self._due_ns = self._ping_due_ns = self._pings = 0
             track.session = header.session
         else:
@@ -269,7 +269,7 @@ class Receiver:
             # Backwards although sent later: the sender counts anew, nothing was lost.
             self._lost += step - 1 if 0 < step < 2**31 else 0
         track.sequence, track.t_send_ns = frame.sequence, header.t_send_ns
-        age = now - self._sync.to_local(frame.timestamp_ns)
+        age = now - self.sync.to_local(frame.timestamp_ns)
         if self._max_age_ns is not None and age > self._max_age_ns:
             self._stale += 1
             return None
@@ -348,7 +348,7 @@ class Receiver:
                 self._malformed += 1
                 continue
             if isinstance(message, Pong):
-                self._sync.add(message, arrived)
+                self.sync.add(message, arrived)
             elif isinstance(message, Welcome):
                 self._meet(message)
             elif isinstance(message, AvatarDescriptor):
