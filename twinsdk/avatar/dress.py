@@ -17,6 +17,7 @@ from twinsdk.avatar.parts import Part, Sheet, cut, sheet_of_quads, vertex_normal
 from twinsdk.avatar.rig import TPose
 from twinsdk.core.arrays import F64, Array
 from twinsdk.core.avatar import Material
+from twinsdk.core.humanoid import HUMANOID_NAMES
 
 __all__ = ["SOLE_M", "Outfit", "cover_field", "dress_body", "outfit_of"]
 
@@ -121,11 +122,15 @@ def _fields(shape: Array, pose: TPose, outfit: Outfit) -> dict[str, Array]:
     )
     hip, knee, ankle = (pose.joint(f"left{part}")[1] for part in ("UpperLeg", "LowerLeg", "Foot"))
     neck = pose.joint("neck")
+    # The collar's plane leans forward by 27 degrees, as the base of a neck does; over raised or
+    # muscular shoulders it is lifted, or it would cut them.
+    plane = (p[:, 1] - neck[1] - outfit.collar_m) * 0.89 + (p[:, 2] - neck[2]) * 0.45
+    arms = [HUMANOID_NAMES.index(f"{s}UpperArm") for s in ("left", "right")]
+    plane -= max(0.0, float(plane[pose.weights[:, arms].sum(1) > 0.3].max()) + 0.004)
     return {
         "sleeve": np.abs(p[:, 0]) - np.interp(outfit.sleeve, [0, 1, 2], [shoulder, elbow, wrist]),
         "hem": (hip - outfit.hem_m) - p[:, 1],
-        # The collar's plane leans forward by 27 degrees, as the base of a neck does.
-        "collar": (p[:, 1] - neck[1] - outfit.collar_m) * 0.89 + (p[:, 2] - neck[2]) * 0.45,
+        "collar": plane,
         "waist": p[:, 1] - (hip + 0.09),
         "leg": np.interp(outfit.leg, [0, 1, 2], [hip, knee, ankle]) - p[:, 1],
         "shoe": p[:, 1] - (ankle + 0.015),
@@ -145,6 +150,10 @@ def _draped(tights: Sheet, vertices: Array, ease: Array, *, rounds: int) -> F64:
         smooth[edge] = out[edge]
         depth = ((smooth - p) * normals).sum(1)
         out = smooth + normals * np.maximum(least - depth, 0)[:, None]
+    for _ in range(2):  # what was pushed into an armpit folds: give way a little
+        inner = 0.5 * out + 0.5 * (spread @ out)
+        inner[edge] = out[edge]
+        out = inner
     whole = vertices.astype(np.float64).copy()
     whole[tights.mix.indices] = out  # the tights' rows are single base vertices
     return whole

@@ -92,7 +92,7 @@ _CUTS = {
         tips=0.020,
         locks=36,
         depth=0.16,
-        fall=0.262,
+        fall=0.240,
     ),
 }
 
@@ -249,7 +249,7 @@ def _hang(
     turn = np.degrees(np.abs(azimuth))
     # Beside the face hair stops at the chin; only behind the ears does it reach its length.
     chin = min(cut.fall, 0.130)
-    length = np.interp(turn, [62, 72, 118, 150, 180], [0.0, chin, chin, cut.fall, cut.fall])
+    length = np.interp(turn, [62, 72, 125, 158, 180], [0.0, chin, chin, cut.fall, cut.fall])
     length = (
         length * _hanging(azimuth) * (1 + 0.5 * cut.tips / cut.fall * _locks(cut, azimuth, 1.0))
     )
