@@ -25,7 +25,7 @@ __all__ = ["Renderer"]
 
 _MAX_SIDE = 8192
 _LEAST_SHADOW = 0.004  # of the floor's light: one byte
-_EDGE_BYTES = 14  # a neighbour that differs by more is an edge
+_EDGE_BYTES = 10  # a neighbour that differs by more is an edge
 
 
 class Renderer:
@@ -147,10 +147,12 @@ class Renderer:
         return np.repeat(np.repeat(inner, tile, 0), tile, 1)[:height, :width]
 
     def _smooth_edges(self, out: U8, behind: F32, view: View) -> None:
-        values = out.astype(np.int16)
-        edge = np.zeros(out.shape[:2], bool)
-        across = (np.abs(values[:, 1:] - values[:, :-1]) > _EDGE_BYTES).any(-1)
-        along = (np.abs(values[1:] - values[:-1]) > _EDGE_BYTES).any(-1)
+        import cv2
+
+        grey = cv2.cvtColor(out, cv2.COLOR_RGB2GRAY)
+        across = cv2.absdiff(grey[:, 1:], grey[:, :-1]) > _EDGE_BYTES
+        along = cv2.absdiff(grey[1:], grey[:-1]) > _EDGE_BYTES
+        edge = np.zeros(grey.shape, bool)
         edge[:, 1:] |= across
         edge[:, :-1] |= across
         edge[1:] |= along

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twinsdk.core.arrays import F32, U32, Array
+from twinsdk.core.arrays import F32, U32
 from twinsdk.render.camera import Camera
 from twinsdk.render.light import Lights, Studio, ground_points
 
@@ -12,8 +12,8 @@ __all__ = ["FloorShadow"]
 
 _CELL_M = 0.02
 _MAX_CELLS = 384
-_SAMPLE_AREA_M2 = 4e-4  # one sample a grid cell
-_MAX_SAMPLES = 64  # of one triangle
+_SAMPLE_AREA_M2 = 2e-4  # two samples a grid cell
+_LEAST_SAMPLES, _MAX_SAMPLES = 2000, 20000
 # Height bands (m) and how far the penumbra blurs each (m): the higher, the softer.
 _BANDS = ((0.0, 0.10, 0.035), (0.10, 0.50, 0.06), (0.50, np.inf, 0.12))
 
@@ -25,12 +25,14 @@ class FloorShadow:
         corners = vertices[triangles]
         cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         area = np.linalg.norm(cross, axis=-1) / 2
-        count = np.clip(np.ceil(area / _SAMPLE_AREA_M2), 1, _MAX_SAMPLES).astype(np.int64)
-        owner = np.repeat(np.arange(len(triangles)), count)
-        rank = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+        total = float(area.sum())
+        count = int(np.clip(total / _SAMPLE_AREA_M2, _LEAST_SAMPLES, _MAX_SAMPLES)) if total else 0
+        # Samples at equal steps of area along the list of triangles: large ones get many.
+        steps = (np.arange(count) + 0.5) * (total / max(count, 1))
+        owner = np.minimum(np.searchsorted(np.cumsum(area), steps), len(triangles) - 1)
         self._corners = triangles[owner].astype(np.int64)
-        self._weights = _spread(rank, count[owner])
-        self._area = (area / np.maximum(count, 1))[owner].astype(np.float32)
+        self._weights = _spread(count)
+        self._area = total / max(count, 1)
 
     def darkness(
         self, vertices: F32, camera: Camera, studio: Studio, size_px: tuple[int, int]
@@ -38,7 +40,7 @@ class FloorShadow:
         """Return how much light each pixel's floor loses (H, W) in [0, 1], or None for no floor."""
         import cv2
 
-        if studio.ground_m is None or len(self._area) == 0:
+        if studio.ground_m is None or len(self._corners) == 0:
             return None
         points, on_floor = ground_points(camera, studio.ground_m, size_px)
         if not on_floor.any():
@@ -50,7 +52,9 @@ class FloorShadow:
         # A light that is half spread over the sky: bodies shade straight down as well.
         lean = 0.5 * light[[0, 2]] / light[1]
         place = samples[:, ::2] - height[:, None] * lean
-        low, high = place.min(0) - 0.4, place.max(0) + 0.4
+        x, z = place[:, 0], place[:, 1]
+        low = np.array([x.min(), z.min()], np.float32) - np.float32(0.4)
+        high = np.array([x.max(), z.max()], np.float32) + np.float32(0.4)
         cell = max(_CELL_M, float((high - low).max()) / _MAX_CELLS)
         shape = np.ceil((high - low) / cell).astype(int) + 1
         index = ((place - low) / cell).astype(np.int64)
@@ -60,7 +64,7 @@ class FloorShadow:
             inside = (height >= floor) & (height < ceiling)
             if not inside.any():
                 continue
-            gathered = np.bincount(flat[inside], self._area[inside], shape[0] * shape[1])
+            gathered = np.bincount(flat[inside], minlength=shape[0] * shape[1]) * self._area
             cover = gathered.reshape(shape[1], shape[0]).astype(np.float32) / np.float32(
                 cell * cell
             )
@@ -74,14 +78,14 @@ class FloorShadow:
         return out
 
 
-def _spread(rank: Array, count: Array) -> F32:
-    """Return barycentric weights (S, 3) that fill a triangle evenly; a lone sample is its middle.
+def _spread(count: int) -> F32:
+    """Return barycentric weights (S, 3) that fill triangles evenly.
 
     Source: the R2 low-discrepancy sequence (Roberts 2018), folded onto the triangle.
     """
+    rank = np.arange(count)
     u = (0.5 + rank * 0.7548776662466927) % 1
     v = (0.5 + rank * 0.5698402909980532) % 1
     over = u + v > 1
     u, v = np.where(over, 1 - u, u), np.where(over, 1 - v, v)
-    u, v = np.where(count == 1, 1 / 3, u), np.where(count == 1, 1 / 3, v)
     return np.stack([1 - u - v, u, v], axis=-1).astype(np.float32)
