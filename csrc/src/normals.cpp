@@ -1,6 +1,7 @@
 #include "twinsdk/normals.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "block_ops.hpp"
 
@@ -12,97 +13,113 @@ using detail::Vector3;
 
 constexpr std::int64_t kChunk = 2048;  // triangles or vertices that a thread takes at a time
 
-// Three floats as the first lanes of four; never reads past the third.
-TWINSDK_INLINE Lanes<4> LoadPoint(const float* from) {
-  return Lanes<4>{from[0], from[1], from[2], 0.0f};
-}
-
-TWINSDK_INLINE Lanes<4> Rotated(const Lanes<4>& v) {
+// Within each 4 lanes: the first three moved down by one, the first to the third.
+template <int W>
+TWINSDK_INLINE Lanes<W> Rotated(const Lanes<W>& v) {
 #if defined(TWINSDK_VECTOR_EXTENSION)
-  return __builtin_shufflevector(v, v, 1, 2, 0, 3);
+  if constexpr (W == 8) {
+    return __builtin_shufflevector(v, v, 1, 2, 0, 3, 5, 6, 4, 7);
+  } else {
+    return __builtin_shufflevector(v, v, 1, 2, 0, 3);
+  }
 #else
-  Lanes<4> r;
-  r[0] = v[1];
-  r[1] = v[2];
-  r[2] = v[0];
-  r[3] = v[3];
+  Lanes<W> r;
+  for (int q = 0; q < W; ++q) r[q] = v[q % 4 == 3 ? q : q / 4 * 4 + (q + 1) % 4 % 3];
   return r;
 #endif
 }
 
-TWINSDK_INLINE Lanes<4> Cross(const Lanes<4>& a, const Lanes<4>& b, const Lanes<4>& c) {
-  const Lanes<4> u = b - a;
-  const Lanes<4> v = c - a;
+template <int W>
+TWINSDK_INLINE Lanes<W> Cross(const Lanes<W>& a, const Lanes<W>& b, const Lanes<W>& c) {
+  const Lanes<W> u = b - a;
+  const Lanes<W> v = c - a;
   // Rotated by one lane and rotated back, the product needs three shuffles instead of four.
-  return Rotated(u * Rotated(v) - Rotated(u) * v);
+  return Rotated<W>(u * Rotated<W>(v) - Rotated<W>(u) * v);
+}
+
+// Four floats at each of W / 4 places.
+template <int W>
+TWINSDK_INLINE Lanes<W> LoadPoints(const float* vertices, const std::int32_t* place) {
+#if defined(TWINSDK_VECTOR_EXTENSION)
+  if constexpr (W == 8) {
+    const Lanes<4> low = Load<4>(vertices + place[0]);
+    const Lanes<4> high = Load<4>(vertices + place[3]);
+    return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+  } else {
+    return Load<4>(vertices + place[0]);
+  }
+#else
+  alignas(64) float lane[W];
+  for (int i = 0; i < W / 4; ++i) std::copy_n(vertices + place[3 * i], 4, lane + 4 * i);
+  return Load<W>(lane);
+#endif
 }
 
 // Twice the area of each triangle along its normal, (F, 4). Four floats are read at each corner.
+template <int W>
 TWINSDK_INLINE void FaceNormals(const float* vertices, const std::int32_t* corners,
                                 std::int64_t first, std::int64_t last, float* faces) {
-  for (std::int64_t f = first; f < last; ++f) {
+  std::int64_t f = first;
+  for (; f + W / 4 <= last; f += W / 4) {
     const std::int32_t* corner = corners + 3 * f;
-    Store<4>(faces + 4 * f, Cross(Load<4>(vertices + 3 * std::ptrdiff_t{corner[0]}),
-                                  Load<4>(vertices + 3 * std::ptrdiff_t{corner[1]}),
-                                  Load<4>(vertices + 3 * std::ptrdiff_t{corner[2]})));
+    Store<W>(faces + 4 * f,
+             Cross<W>(LoadPoints<W>(vertices, corner), LoadPoints<W>(vertices, corner + 1),
+                      LoadPoints<W>(vertices, corner + 2)));
+  }
+  for (; f < last; ++f) {
+    const std::int32_t* corner = corners + 3 * f;
+    Store<4>(faces + 4 * f,
+             Cross<4>(LoadPoints<4>(vertices, corner), LoadPoints<4>(vertices, corner + 1),
+                      LoadPoints<4>(vertices, corner + 2)));
   }
 }
 
+// Sums `valence` faces for each of `count` vertices and writes the sums' directions to their rows.
 template <int W>
-TWINSDK_INLINE void GatherNormals(const float* faces, const std::int32_t* offsets,
-                                  const std::int32_t* incident, std::int64_t first,
-                                  std::int64_t last, float* normals) {
-  for (std::int64_t base = first; base < last; base += W) {
+TWINSDK_INLINE void SumNormals(const float* faces, const std::int32_t* incident,
+                               std::int32_t valence, const std::int32_t* rows, std::int64_t count,
+                               float* normals) {
+  for (std::int64_t base = 0; base < count; base += W) {
     alignas(64) float lane[3][W] = {};
-    const int count = static_cast<int>(std::min<std::int64_t>(W, last - base));
-    for (int q = 0; q < count; ++q) {
+    alignas(64) std::int32_t row[W];
+    for (int q = 0; q < W; ++q) {
+      row[q] = base + q < count ? rows[base + q] : -1;
+      if (row[q] < 0) continue;
       Lanes<4> sum = {};
-      const std::int32_t end = offsets[base + q + 1];
-      for (std::int32_t i = offsets[base + q]; i < end; ++i) {
-        sum += Load<4>(faces + 4 * std::ptrdiff_t{incident[i]});
-      }
-      lane[0][q] = sum[0];
-      lane[1][q] = sum[1];
-      lane[2][q] = sum[2];
+      for (std::int32_t i = 0; i < valence; ++i) sum += Load<4>(faces + incident[i]);
+      incident += valence;
+      for (int c = 0; c < 3; ++c) lane[c][q] = sum[c];
     }
     const Vector3<W> n = Normalized<W>({Load<W>(lane[0]), Load<W>(lane[1]), Load<W>(lane[2])});
-    if (count == W) {
-      StoreInterleaved<W>(normals + 3 * base, n.x, n.y, n.z);
-    } else {
-      for (int q = 0; q < count; ++q) {
-        normals[3 * (base + q)] = n.x[q];
-        normals[3 * (base + q) + 1] = n.y[q];
-        normals[3 * (base + q) + 2] = n.z[q];
-      }
-    }
+    StoreScattered<W>(normals, row, n.x, n.y, n.z);
   }
 }
 
 using FaceKernel = void (*)(const float*, const std::int32_t*, std::int64_t, std::int64_t, float*);
-using GatherKernel = void (*)(const float*, const std::int32_t*, const std::int32_t*, std::int64_t,
-                              std::int64_t, float*);
+using SumKernel = void (*)(const float*, const std::int32_t*, std::int32_t, const std::int32_t*,
+                           std::int64_t, float*);
 
 void FacesBase(const float* vertices, const std::int32_t* corners, std::int64_t first,
                std::int64_t last, float* faces) {
-  FaceNormals(vertices, corners, first, last, faces);
+  FaceNormals<4>(vertices, corners, first, last, faces);
 }
 
-void GatherBase(const float* faces, const std::int32_t* offsets, const std::int32_t* incident,
-                std::int64_t first, std::int64_t last, float* normals) {
-  GatherNormals<4>(faces, offsets, incident, first, last, normals);
+void SumBase(const float* faces, const std::int32_t* incident, std::int32_t valence,
+             const std::int32_t* rows, std::int64_t count, float* normals) {
+  SumNormals<4>(faces, incident, valence, rows, count, normals);
 }
 
 #if defined(TWINSDK_X86_VARIANTS)
 // 16 lanes would only normalise faster; loads of single points and faces dominate.
 TWINSDK_TARGET_AVX2 void FacesAvx2(const float* vertices, const std::int32_t* corners,
                                    std::int64_t first, std::int64_t last, float* faces) {
-  FaceNormals(vertices, corners, first, last, faces);
+  FaceNormals<8>(vertices, corners, first, last, faces);
 }
 
-TWINSDK_TARGET_AVX2 void GatherAvx2(const float* faces, const std::int32_t* offsets,
-                                    const std::int32_t* incident, std::int64_t first,
-                                    std::int64_t last, float* normals) {
-  GatherNormals<8>(faces, offsets, incident, first, last, normals);
+TWINSDK_TARGET_AVX2 void SumAvx2(const float* faces, const std::int32_t* incident,
+                                 std::int32_t valence, const std::int32_t* rows, std::int64_t count,
+                                 float* normals) {
+  SumNormals<8>(faces, incident, valence, rows, count, normals);
 }
 #endif
 
@@ -110,67 +127,83 @@ TWINSDK_TARGET_AVX2 void GatherAvx2(const float* faces, const std::int32_t* offs
 
 MeshNormals::MeshNormals(const std::uint32_t* triangles, std::int64_t triangle_count,
                          std::int64_t vertex_count, const std::int32_t* owners)
-    : corners_(triangles, triangles + 3 * triangle_count) {
+    : vertex_count_(vertex_count) {
   const auto owner = [owners](std::int64_t v) {
     return owners == nullptr ? static_cast<std::int32_t>(v) : owners[v];
   };
   std::vector<std::vector<std::int32_t>> surfaces(vertex_count);
   for (std::int64_t i = 0; i < 3 * triangle_count; ++i) {
-    surfaces[owner(corners_[i])].push_back(static_cast<std::int32_t>(i / 3));
+    surfaces[owner(triangles[i])].push_back(static_cast<std::int32_t>(i / 3));
+  }
+  const auto valence = [&](std::int32_t v) {
+    return static_cast<std::int32_t>(surfaces[owner(v)].size());
+  };
+  order_.resize(vertex_count);
+  std::iota(order_.begin(), order_.end(), 0);
+  std::stable_sort(order_.begin(), order_.end(),
+                   [&](std::int32_t a, std::int32_t b) { return valence(a) < valence(b); });
+  for (std::int64_t i = 0; i < vertex_count; ++i) {
+    const std::int32_t v = order_[i];
+    if (groups_.empty() || groups_.back().valence != valence(v) ||
+        i - groups_.back().first == kChunk) {
+      groups_.push_back({i, i, static_cast<std::int64_t>(incident_.size()), valence(v)});
+    }
+    groups_.back().last = i + 1;
+    for (const std::int32_t f : surfaces[owner(v)]) incident_.push_back(4 * f);
   }
   // Reading four floats at the last vertex would leave the array: its triangles go by themselves.
-  const std::int64_t last = vertex_count - 1;
+  corners_.resize(3 * triangle_count, 0);
+  const auto last = static_cast<std::uint32_t>(vertex_count - 1);
   for (std::int64_t f = 0; f < triangle_count; ++f) {
-    std::int32_t* corner = corners_.data() + 3 * f;
-    if (std::none_of(corner, corner + 3, [last](std::int32_t v) { return v == last; })) continue;
-    last_faces_.push_back({static_cast<std::int32_t>(f), {corner[0], corner[1], corner[2]}});
-    std::fill(corner, corner + 3, 0);
-  }
-  offsets_.push_back(0);
-  for (std::int64_t v = 0; v < vertex_count; ++v) {
-    const std::vector<std::int32_t>& own = surfaces[owner(v)];
-    incident_.insert(incident_.end(), own.begin(), own.end());
-    offsets_.push_back(static_cast<std::int32_t>(incident_.size()));
+    const std::uint32_t* corner = triangles + 3 * f;
+    std::int32_t place[3];
+    for (int k = 0; k < 3; ++k) place[k] = static_cast<std::int32_t>(3 * corner[k]);
+    if (std::find(corner, corner + 3, last) != corner + 3) {
+      last_faces_.push_back({static_cast<std::int32_t>(f), {place[0], place[1], place[2]}});
+    } else {
+      std::copy_n(place, 3, corners_.begin() + 3 * f);
+    }
   }
 }
 
 void MeshNormals::Recompute(const float* vertices, std::int64_t frames, float* normals,
                             const Runner& runner) const {
-  const std::int64_t vertex_total = vertex_count();
   const std::int64_t face_total = static_cast<std::int64_t>(corners_.size()) / 3;
-  const auto chunks = [](std::int64_t count) { return (count + kChunk - 1) / kChunk; };
-  AlignedVector<float> faces(4 * face_total);
-  FaceKernel face_kernel = &FacesBase;
-  GatherKernel gather = &GatherBase;
-#if defined(TWINSDK_X86_VARIANTS)
-  if (runner.isa != Isa::kBase) {
-    face_kernel = &FacesAvx2;
-    gather = &GatherAvx2;
-  }
-#endif
-  if (vertex_total < 2) {  // no triangle has an area, and one vertex has no fourth float
-    std::fill(normals, normals + 3 * frames * vertex_total, 0.0f);
+  if (vertex_count_ < 2) {  // no triangle has an area, and one vertex has no fourth float
+    std::fill(normals, normals + 3 * frames * vertex_count_, 0.0f);
     return;
   }
+  FaceKernel face_kernel = &FacesBase;
+#if defined(TWINSDK_X86_VARIANTS)
+  if (runner.isa != Isa::kBase) face_kernel = &FacesAvx2;
+#endif
+  AlignedVector<float> faces(4 * face_total);
   for (std::int64_t t = 0; t < frames; ++t) {
-    const float* points = vertices + 3 * t * vertex_total;
-    ParallelFor(runner.pool, chunks(face_total), [&](std::int64_t i) {
+    const float* points = vertices + 3 * t * vertex_count_;
+    ParallelFor(runner.pool, (face_total + kChunk - 1) / kChunk, [&](std::int64_t i) {
       face_kernel(points, corners_.data(), i * kChunk, std::min((i + 1) * kChunk, face_total),
                   faces.data());
     });
     for (const LastFace& face : last_faces_) {
-      const auto corner = [&](int k) {
-        return LoadPoint(points + 3 * std::ptrdiff_t{face.corner[k]});
-      };
+      float corner[3][4] = {};
+      for (int k = 0; k < 3; ++k) std::copy_n(points + face.corner[k], 3, corner[k]);
       Store<4>(faces.data() + 4 * std::ptrdiff_t{face.index},
-               Cross(corner(0), corner(1), corner(2)));
+               Cross<4>(Load<4>(corner[0]), Load<4>(corner[1]), Load<4>(corner[2])));
     }
-    float* out = normals + 3 * t * vertex_total;
-    ParallelFor(runner.pool, chunks(vertex_total), [&](std::int64_t i) {
-      gather(faces.data(), offsets_.data(), incident_.data(), i * kChunk,
-             std::min((i + 1) * kChunk, vertex_total), out);
-    });
+    Sum(faces.data(), runner, normals + 3 * t * vertex_count_);
   }
+}
+
+void MeshNormals::Sum(const float* faces, const Runner& runner, float* normals) const {
+  SumKernel kernel = &SumBase;
+#if defined(TWINSDK_X86_VARIANTS)
+  if (runner.isa != Isa::kBase) kernel = &SumAvx2;
+#endif
+  ParallelFor(runner.pool, static_cast<std::int64_t>(groups_.size()), [&](std::int64_t i) {
+    const Group& group = groups_[static_cast<std::size_t>(i)];
+    kernel(faces, incident_.data() + group.incident, group.valence, order_.data() + group.first,
+           group.last - group.first, normals);
+  });
 }
 
 }  // namespace twinsdk

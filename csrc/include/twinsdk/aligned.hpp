@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <new>
+#include <utility>
 #include <vector>
 
 namespace twinsdk {
@@ -19,6 +20,15 @@ struct LineAllocator {
   LineAllocator(const LineAllocator<U>&) noexcept {}
 
   T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), kLine)); }
+  // resize(n) leaves new numbers unset: every user of it writes them all, and zeroing costs a pass.
+  template <class U>
+  void construct(U* p) noexcept {
+    ::new (static_cast<void*>(p)) U;
+  }
+  template <class U, class... Arguments>
+  void construct(U* p, Arguments&&... arguments) {
+    ::new (static_cast<void*>(p)) U(std::forward<Arguments>(arguments)...);
+  }
   void deallocate(T* p, std::size_t) noexcept { ::operator delete(p, kLine); }
   template <class U>
   bool operator==(const LineAllocator<U>&) const noexcept {

@@ -186,23 +186,58 @@ TWINSDK_INLINE void StoreInterleaved(float* to, const Lanes<W>& x, const Lanes<W
 
 #endif
 
+#if defined(TWINSDK_VECTOR_EXTENSION)
+
+namespace detail {
+
+// x and y side by side, in the order that costs one instruction: within each 16 bytes of x and y
+// the low (or high) halves.
+constexpr int PairIndex(int width, int high, int i) {
+  return i / 4 * 4 + 2 * high + i % 4 / 2 + i % 2 * width;
+}
+template <int W, int H, int... I>
+TWINSDK_INLINE Lanes<W> Pairs(const Lanes<W>& x, const Lanes<W>& y,
+                              std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(x, y, PairIndex(W, H, I)...);
+}
+
+}  // namespace detail
+
 // Writes vertex q to row[q] of an array of 3-float rows; a negative row is skipped.
 template <int W>
 TWINSDK_INLINE void StoreScattered(float* to, const std::int32_t* row, const Lanes<W>& x,
                                    const Lanes<W>& y, const Lanes<W>& z) {
-  // Scalar stores on purpose: a 64-byte store reloaded in unaligned pieces stalls.
-  alignas(64) float lane[3][W];
-  Store<W>(lane[0], x);
-  Store<W>(lane[1], y);
-  Store<W>(lane[2], z);
+  // Pieces of 8 and 4 bytes, each within one vector stored before: a reload across two stalls.
+  const std::make_integer_sequence<int, W> lanes;
+  alignas(64) float pair[2][W];
+  alignas(64) float third[W];
+  Store<W>(pair[0], detail::Pairs<W, 0>(x, y, lanes));
+  Store<W>(pair[1], detail::Pairs<W, 1>(x, y, lanes));
+  Store<W>(third, z);
   for (int q = 0; q < W; ++q) {
     if (row[q] < 0) continue;
     float* vertex = to + 3 * static_cast<std::ptrdiff_t>(row[q]);
-    vertex[0] = lane[0][q];
-    vertex[1] = lane[1][q];
-    vertex[2] = lane[2][q];
+    std::memcpy(vertex, pair[q % 4 / 2] + q / 4 * 4 + q % 2 * 2, 2 * sizeof(float));
+    vertex[2] = third[q];
   }
 }
+
+#else
+
+// Writes vertex q to row[q] of an array of 3-float rows; a negative row is skipped.
+template <int W>
+TWINSDK_INLINE void StoreScattered(float* to, const std::int32_t* row, const Lanes<W>& x,
+                                   const Lanes<W>& y, const Lanes<W>& z) {
+  for (int q = 0; q < W; ++q) {
+    if (row[q] < 0) continue;
+    float* vertex = to + 3 * static_cast<std::ptrdiff_t>(row[q]);
+    vertex[0] = x[q];
+    vertex[1] = y[q];
+    vertex[2] = z[q];
+  }
+}
+
+#endif
 
 }  // namespace twinsdk
 

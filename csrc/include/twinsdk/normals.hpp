@@ -24,19 +24,27 @@ class MeshNormals {
   void Recompute(const float* vertices, std::int64_t frames, float* normals,
                  const Runner& runner) const;
 
-  std::int64_t vertex_count() const noexcept {
-    return static_cast<std::int64_t>(offsets_.size()) - 1;
-  }
+  std::int64_t vertex_count() const noexcept { return vertex_count_; }
 
  private:
   struct LastFace {
     std::int32_t index;
     std::int32_t corner[3];
   };
-  AlignedVector<std::int32_t> corners_;   // (F, 3) vertices; 0 0 0 for those in last_faces_
+  // Vertices with the same number of triangles, which are summed without a branch that guesses.
+  struct Group {
+    std::int64_t first, last;  // rows of order_
+    std::int64_t incident;     // where their triangles start
+    std::int32_t valence;
+  };
+  void Sum(const float* faces, const Runner& runner, float* normals) const;
+
+  AlignedVector<std::int32_t> corners_;   // (F, 3) 3 times a vertex; 0 0 0 for last_faces_
   std::vector<LastFace> last_faces_;      // triangles at the last vertex
-  AlignedVector<std::int32_t> offsets_;   // (V + 1,) into incident_
-  AlignedVector<std::int32_t> incident_;  // triangles of each vertex, rising
+  AlignedVector<std::int32_t> order_;     // (V,) vertices by valence, then by index
+  AlignedVector<std::int32_t> incident_;  // 4 times each triangle, in that order, rising
+  std::vector<Group> groups_;             // at most kChunk vertices each: also a thread's share
+  std::int64_t vertex_count_ = 0;
 };
 
 }  // namespace twinsdk
