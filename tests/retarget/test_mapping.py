@@ -180,6 +180,54 @@ def test_all_roles_of_a_plain_rig_are_found_under_any_naming(bodies, convention)
     assert {r: j for r, j in roles.items() if r not in face} == expected
 
 
+@pytest.mark.parametrize("tip", ["{}_leaf", "{}_extra", "other{}"])
+def test_joints_at_finger_tips_do_not_move_the_fingers_up(canon, tip):
+    names, parents = list(canon.names), canon.parents.tolist()
+    offsets = canon.rest_translations.tolist()
+    for name in canon.names:
+        if name.endswith("Distal"):
+            names.append(tip.format(name))
+            parents.append(canon.joint(name))
+            offsets.append([0.02 if name.startswith("left") else -0.02, 0, 0])
+    skeleton = Skeleton(
+        names=names,
+        parents=parents,
+        rest_translations=offsets,
+        rest_rotations=np.tile(quat.IDENTITY, (len(names), 1)),
+    )
+    assert dict(humanoid_map(skeleton).roles) == {name: name for name in canon.names}
+
+
+def test_bones_in_the_palm_are_no_fingers(canon):
+    names, parents = list(canon.names), canon.parents.tolist()
+    offsets = canon.rest_translations.tolist()
+    for side in ("left", "right"):
+        for finger in FINGERS[1:]:
+            knuckle = canon.joint(f"{side}{finger}Proximal")
+            palm = np.array(offsets[knuckle]) * [0.3, 1, 0.5]
+            names.append(f"{side}{finger}0")
+            parents.append(canon.joint(f"{side}Hand"))
+            offsets.append(palm.tolist())
+            parents[knuckle] = len(names) - 1
+            offsets[knuckle] = (np.array(offsets[knuckle]) - palm).tolist()
+    order = sorted(range(len(names)), key=lambda j: _depth(parents, j))
+    place = {j: i for i, j in enumerate(order)}
+    skeleton = Skeleton(
+        names=[names[j] for j in order],
+        parents=[-1 if parents[j] < 0 else place[parents[j]] for j in order],
+        rest_translations=[offsets[j] for j in order],
+        rest_rotations=np.tile(quat.IDENTITY, (len(names), 1)),
+    )
+    assert dict(humanoid_map(skeleton).roles) == {name: name for name in canon.names}
+
+
+def _depth(parents, joint):
+    depth = 0
+    while parents[joint] >= 0:
+        joint, depth = parents[joint], depth + 1
+    return depth
+
+
 def test_sides_named_the_wrong_way_round_are_put_right_with_less_confidence(bodies):
     names = named("engine")
     swapped = {role: names[mirrored(role)] for role in names}

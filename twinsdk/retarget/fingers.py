@@ -34,7 +34,7 @@ def finger_roles(tree: Tree, arm: Limb, side: str) -> dict[str, int]:
     roles: dict[str, int] = {}
     for finger, chain in named.items():
         parts = _THUMB_PARTS if finger == "Thumb" else _FINGER_PARTS
-        for part, joint in zip(parts, _segments(tree, finger, chain), strict=False):
+        for part, joint in zip(parts, _segments(tree, arm.end, finger, chain), strict=False):
             roles[f"{side}{finger}{part}"] = joint
     return roles
 
@@ -53,7 +53,7 @@ def _chains(tree: Tree, start: int, back: int) -> list[list[int]]:
         chain.append(onward[0])
 
 
-def _segments(tree: Tree, finger: str, chain: list[int]) -> list[int]:
+def _segments(tree: Tree, hand: int, finger: str, chain: list[int]) -> list[int]:
     """Return the joints that bend: without a metacarpal in the palm and without end markers."""
     joints = [joint for joint in chain if not is_helper(tree.names[joint])]
     if finger == "Thumb":
@@ -61,16 +61,13 @@ def _segments(tree: Tree, finger: str, chain: list[int]) -> list[int]:
     words = [words_of(tree.names[joint]) for joint in joints]
     if len(joints) >= 2 and any(w.startswith(("meta", "carpal")) for w in words[0]):
         return joints[1:4]
-    if len(joints) >= 4 and not _ends_in(words[3], "4"):
-        # Nameless: a first bone longer than the second two together lies in the palm.
+    if len(joints) >= 4:
+        # A bone in the palm starts at the wrist and is long; a knuckle is a palm's length away.
         first = tree.bone(joints[1], joints[0])
-        if first > tree.bone(joints[2], joints[1]) * 1.25:
+        away = float(np.linalg.norm(tree.places[joints[0]] - tree.places[hand]))
+        if away < 0.8 * first:
             return joints[1:4]
     return joints[:3]
-
-
-def _ends_in(words: tuple[str, ...], digit: str) -> bool:
-    return bool(words) and digit in words[-2:]
 
 
 def _by_place(tree: Tree, hand: int, chains: list[list[int]]) -> dict[str, list[int]]:

@@ -15,7 +15,7 @@ _LEFT = {"left", "l", "lft", "lt", "izquierda", "izq", "links", "gauche", "hidar
 _RIGHT = {"right", "r", "rgt", "rt", "derecha", "der", "rechts", "droite", "migi", "右"}
 _HELPERS = {
     "twist", "roll", "ik", "pole", "target", "ctrl", "control", "skirt", "hair", "tail", "breast",
-    "bust", "boob", "ear", "weapon", "prop", "end", "nub", "helper", "socket", "dummy",
+    "bust", "boob", "ear", "weapon", "prop", "end", "leaf", "nub", "helper", "socket", "dummy",
     "corrective", "cape", "sleeve", "hat", "physics", "spring", "pocket", "belt", "effector",
     "site", "adjust",
     "bangs", "ribbon", "tie", "wing", "fur", "brow", "lid", "cheek", "lip", "tongue", "teeth",
