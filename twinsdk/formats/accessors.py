@@ -35,6 +35,7 @@ class AccessorReader:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._cache: dict[int, Array] = {}
+        self._floats: dict[tuple[int, bool], F32] = {}
         stored = sum(len(buffer) for buffer in document.buffers)
         self._budget = max(_MIN_BUDGET_BYTES, _BUDGET_PER_FILE_BYTE * stored)
 
@@ -45,15 +46,18 @@ class AccessorReader:
             FormatError: It is another type, reaches past its buffer or is not finite.
         """
         raw, normalized = self._raw(index, where, width)
+        known = self._floats.get((id(raw), normalized))  # `raw` lives as long as its cache
+        if known is not None:
+            return known
+        values: F32 = raw.astype(np.float32, copy=False)
         if raw.dtype.kind != "f":
-            values = raw.astype(np.float32)
             if normalized:
                 top = float(np.iinfo(raw.dtype).max)
                 values = np.maximum(values / np.float32(top), np.float32(-1))
-            return values
-        if not np.isfinite(raw).all():
+        elif not np.isfinite(raw).all():
             raise FormatError(f"{where}: accessor {index} expects finite numbers, got NaN or inf")
-        return raw.astype(np.float32, copy=False)
+        self._floats[id(raw), normalized] = values
+        return values
 
     def integers(self, index: object, width: int, where: str) -> Array:
         """Return (N, width) unsigned integers.

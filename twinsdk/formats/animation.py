@@ -142,6 +142,7 @@ class AnimationFile:
         places = np.repeat(skeleton.rest_translations[None], len(grid), 0)
         joint_of = space.joint_of()
         by_node: dict[int, F32] = {}
+        turned: list[int] = []
         for track in tracks:
             values = sampled(track, grid)
             joint = joint_of.get(track.node)
@@ -149,12 +150,14 @@ class AnimationFile:
                 if track.path == "translation":
                     by_node[track.node] = values[:, 0]
             elif track.path == "rotation":
-                length = np.linalg.norm(values, axis=1)
-                if (np.abs(length - 1) > 0.1).any():
-                    raise FormatError(f"{where}: expected unit quaternions for {track.node}")
-                rotations[:, joint] = space.local_rotations(joint, values / length[:, None])
+                rotations[:, joint] = values
+                turned.append(joint)
             else:
                 places[:, joint] = space.local_translations(joint, values)
+        length = np.linalg.norm(rotations, axis=-1, keepdims=True)
+        if (np.abs(length - 1) > 0.1).any():
+            raise FormatError(f"{where}: expected unit quaternions")
+        rotations[:, turned] = space.local_rotations(turned, (rotations / length)[:, turned])
         carried = carry_translations(skeleton, rotations, places)
         return MotionClip(
             skeleton=carried.on(skeleton),

@@ -215,7 +215,7 @@ def _built(scene: FbxScene, space: JointSpace, unit_m: float, reason: str) -> Fb
         if any(part in ("T", "R") for part, _ in model.curves):
             local = _Local(model)
             turns = local.rotations(seconds)
-            rotations[:, j] = space.local_rotations(j, turns)
+            rotations[:, j] = space.local_rotations([j], turns[:, None])[:, 0]
             places[:, j] = space.local_translations(j, local.translations(seconds, turns))
     carried = carry_translations(skeleton, rotations, places)
     clip = MotionClip(

@@ -133,13 +133,15 @@ class JointSpace:
         """Return node index -> joint index."""
         return {node: j for j, node in enumerate(self.nodes) if node != _SYNTHETIC}
 
-    def local_rotations(self, joint: int, rotations: Array) -> F32:
-        """Return the skeleton's local rotations (T, 4) for a node's rotations (T, 4)."""
-        turn = np.asarray(rotations, np.float64)
-        if joint == 0:
-            turn = quat.multiply(quat.from_matrix(_rotation_of(self.above)), turn)
+    def local_rotations(self, joints: list[int], rotations: Array) -> F32:
+        """Return the skeleton's local rotations (T, N, 4) for those of N nodes."""
+        turn = np.array(rotations, np.float64)
+        if 0 in joints:
+            root = joints.index(0)
+            above = quat.from_matrix(_rotation_of(self.above))
+            turn[:, root] = quat.multiply(above, turn[:, root])
         if self.turned:
-            turn = turn * np.array([-1, 1, -1, 1])
+            turn *= np.array([-1, 1, -1, 1])
         return quat.positive(turn).astype(np.float32)
 
     def local_translations(self, joint: int, translations: Array) -> F32:
@@ -198,7 +200,7 @@ def joint_space(tree: NodeTree, wanted: Iterable[int], *, turned: bool = False) 
     translations = np.zeros((len(nodes), 3))
     for j, node in enumerate(nodes):
         if node != _SYNTHETIC:
-            rotations[j] = space.local_rotations(j, tree.rotations[node])
+            rotations[j] = space.local_rotations([j], tree.rotations[None, None, node])[0, 0]
             translations[j] = space.local_translations(j, tree.translations[node])
     return JointSpace(
         skeleton=Skeleton(

@@ -175,9 +175,10 @@ def read_arrays(path: str | Path, wanted: frozenset[str] | None = None) -> dict[
 
 
 def _open(path: str | Path) -> zipfile.ZipFile:
+    file = existing_file(path, what="npz")
     try:
-        return zipfile.ZipFile(existing_file(path, what="npz"))
-    except zipfile.BadZipFile as error:
+        return zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
         raise FormatError(f"expected a zip archive, got something else ({error})") from error
 
 
@@ -201,7 +202,7 @@ def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> A
                     f"array {name!r}: expected {shape} {dtype} to fit {info.file_size} bytes"
                 )
             data = stream.read(wanted)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError) as error:
         raise FormatError(f"array {name!r}: damaged ({error})") from error
     if len(data) != wanted:
         raise FormatError(f"array {name!r}: expected {wanted} bytes, got {len(data)}")

@@ -65,6 +65,7 @@ def read_tracks(
         FormatError: A channel is malformed; the message names it.
     """
     samplers = animation.get("samplers", [])
+    clocks: dict[int, F64] = {}  # most channels share one list of times
     tracks = []
     for i, channel in enumerate(animation.get("channels", [])):
         place = f"{where}, channel {i}"
@@ -74,25 +75,32 @@ def read_tracks(
             continue
         sampler = samplers[whole(channel.get("sampler"), len(samplers), f"{place}: samplers")]
         node = whole(target["node"], node_count, f"{place}: nodes")
-        times = accessors.floats(sampler.get("input"), 1, f"{place}: input")[:, 0]
+        raw_times = accessors.floats(sampler.get("input"), 1, f"{place}: input")[:, 0]
+        times = clocks.get(sampler["input"])
+        if times is None:
+            times = clocks[sampler["input"]] = _increasing(raw_times, place)
         width = 4 if path == "rotation" else 3
         values = accessors.floats(sampler.get("output"), width, f"{place}: output")
         how = str(sampler.get("interpolation", "LINEAR"))
         each = 3 if how == "CUBICSPLINE" else 1
-        if not len(times) or len(values) != each * len(times):
-            raise FormatError(
-                f"{place}: expected {each * max(len(times), 1)} values, got {len(values)}"
-            )
-        if (np.diff(times) <= 0).any() or times[0] < 0 or times[-1] > MAX_SECONDS:
-            raise FormatError(f"{place}: expected increasing times from 0 to {MAX_SECONDS:g} s")
+        if len(values) != each * len(times):
+            raise FormatError(f"{place}: expected {each * len(times)} values, got {len(values)}")
         shaped = values.reshape(len(times), 3, width) if each == 3 else values
-        tracks.append(Track(node, path, times.astype(np.float64), shaped, how))
+        tracks.append(Track(node, path, times, shaped, how))
     return tracks
+
+
+def _increasing(times: F32, place: str) -> F64:
+    ordered = len(times) and times[0] >= 0 and times[-1] <= MAX_SECONDS
+    if not ordered or (np.diff(times) <= 0).any():
+        raise FormatError(f"{place}: expected increasing times from 0 to {MAX_SECONDS:g} s")
+    return times.astype(np.float64)
 
 
 def frame_rate(tracks: list[Track]) -> float:
     """Return the frame rate in which keys were recorded; 30 where there is none to see."""
-    times = np.unique(np.concatenate([track.times for track in tracks])) if tracks else np.zeros(1)
+    clocks = {id(track.times): track.times for track in tracks}
+    times = np.unique(np.concatenate([np.zeros(0), *clocks.values()]))
     gaps = np.diff(times)
     gaps = gaps[gaps > _SAME_INSTANT_S]
     if not len(gaps):

@@ -133,7 +133,7 @@ def _clip(
         if 0 <= node < len(joints):
             scale = np.linalg.norm(local[:, node, :3, :3], axis=1, keepdims=True)
             turns = quat.from_matrix(local[:, node, :3, :3] / scale)
-            rotations[:, j] = space.local_rotations(j, turns)
+            rotations[:, j] = space.local_rotations([j], turns[:, None])[:, 0]
             places[:, j] = space.local_translations(j, local[:, node, :3, 3])
     carried = carry_translations(space.skeleton, rotations, places)
     return MotionClip(
