@@ -162,17 +162,17 @@ def test_level_soles_stay_level_and_on_the_floor(canon, bodies):
         assert places[body.joints[f"{side}Toes"], 1] == pytest.approx(0.02, abs=1e-3)
 
 
-def test_joints_in_between_keep_their_rest(canon, bodies):
-    names = [*canon.names, "twist"]
+def test_joints_that_are_nothing_of_the_body_keep_their_rest(canon, bodies):
+    names = [*canon.names, "sleeve"]
     parents = [*canon.parents.tolist(), canon.joint("leftUpperArm")]
     turn = quat.from_axis_angle(np.array([1.0, 0, 0]), 0.3)
-    with_twist = Skeleton(
+    with_sleeve = Skeleton(
         names=tuple(names),
         parents=parents,
-        rest_translations=[*canon.rest_translations, [0.1, 0, 0]],
+        rest_translations=[*canon.rest_translations, [0.1, 0.1, 0]],
         rest_rotations=[*canon.rest_rotations, turn],
     )
-    out = retarget(bodies.random_clip(canon), with_twist)
+    out = retarget(bodies.random_clip(canon), with_sleeve)
     assert worst_degrees(out.rotations[:, -1], np.broadcast_to(turn, (40, 4))) < 1e-3
     _, places = bodies.random_clip(canon).world()
     np.testing.assert_allclose(out.world()[1][:, :-1], places, atol=1e-4)

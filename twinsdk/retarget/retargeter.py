@@ -20,6 +20,7 @@ from twinsdk.retarget.mapping import HumanoidMap, humanoid_map
 from twinsdk.retarget.plant import Feet, Planter
 from twinsdk.retarget.proportion import Root, stance
 from twinsdk.retarget.transfer import Rig, Transfer
+from twinsdk.retarget.twist import Twists
 
 __all__ = ["RetargetConfig", "Retargeter", "retarget"]
 
@@ -87,6 +88,7 @@ class Retargeter:
         self.world = found.world
         self.ankle_height = stances[1].ankle
         self._transfer = Transfer(self.source, self.target, found.world)
+        self._twists = Twists(self.target)
         self._root = Root(self.source, self.target, *stances, found.world, self.config.root)
         self._planter = Planter(
             self.source,
@@ -126,6 +128,8 @@ class Retargeter:
             rotations, root = self._live(
                 source.rotations, source.root_translation, rotations, root, dt_s
             )
+        if self._twists:
+            self._twists.apply(rotations)
         return Pose(skeleton=self.target.skeleton, rotations=rotations, root_translation=root)
 
     def clip(self, clip: MotionClip) -> MotionClip:
@@ -139,6 +143,8 @@ class Retargeter:
         roots = self._root(clip.rotations, clip.root_translations)
         if self.config.plant_feet and len(clip) > 1:
             rotations, roots = self._planter(self.feet(clip), rotations, roots, clip.fps)
+        if self._twists:
+            self._twists.apply(rotations)
         return MotionClip(
             skeleton=self.target.skeleton,
             fps=clip.fps,
