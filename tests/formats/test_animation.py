@@ -39,7 +39,7 @@ def rotated_rest(skeleton, seed=5):
     )
 
 
-@pytest.mark.parametrize("suffix", ["glb", "vrma", "npz"])
+@pytest.mark.parametrize("suffix", ["glb", "gltf", "vrma", "npz"])
 @pytest.mark.parametrize("fps", [23.976, 30.0, 5.0, 120.0])
 def test_a_canonical_clip_comes_back_to_float_precision(tmp_path, clip, suffix, fps):
     path = tmp_path / f"clip.{suffix}"

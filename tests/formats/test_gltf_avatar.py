@@ -25,7 +25,7 @@ def skinned(rig, rotations, root):
     return np.einsum("vk,vkij,vj->vi", rig.skin.weights, moved, points)[:, :3]
 
 
-@pytest.mark.parametrize("name", ["figure.vrm", "figure.glb", "Ünï cödé figure.vrm"])
+@pytest.mark.parametrize("name", ["figure.vrm", "figure.glb", "figure.gltf", "Ünï cödé figure.vrm"])
 def test_an_avatar_written_comes_back_to_float_precision(tmp_path, avatar, name):
     path = tmp_path / name
     save_avatar(avatar, path)
@@ -337,7 +337,7 @@ def test_trimesh_reads_the_same_surface(tmp_path, avatar):
 
 
 @pytest.mark.referee
-@pytest.mark.parametrize("name", ["a.vrm", "a.glb"])
+@pytest.mark.parametrize("name", ["a.vrm", "a.glb", "a.gltf"])
 def test_the_khronos_validator_finds_no_error_and_no_warning(tmp_path, avatar, validate, name):
     save_avatar(avatar, tmp_path / name)
     issues = validate(tmp_path / name)["issues"]

@@ -25,6 +25,7 @@ from twinsdk.core.arrays import F32, F64
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.files import atomic_path
 from twinsdk.core.humanoid import HUMANOID_NAMES
+from twinsdk.core.kernel import format_numbers
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.errors import FormatError, ValueRangeError
 from twinsdk.formats import bvh_text
@@ -35,6 +36,7 @@ from twinsdk.formats.units import REACH_OF_HEIGHT, guess_unit
 __all__ = ["BvhFile", "BvhReport", "read", "read_clip", "write", "write_clip"]
 
 _CENTIMETRE_M = 0.01
+_DECIMALS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +121,7 @@ def write(
     """
     clip = with_identity_rest(clip)
     lines, written = _hierarchy(clip.skeleton, unit_m, order)
-    data = "\n".join([*lines, *_frames(clip, written, unit_m, order), ""]).encode()
+    data = "\n".join([*lines, ""]).encode() + _frames(clip, written, unit_m, order)
     with atomic_path(path) as temporary:
         is_gzip = Path(path).suffix.lower() == ".gz"
         temporary.write_bytes(gzip.compress(data, 6, mtime=0) if is_gzip else data)
@@ -316,16 +318,12 @@ def _point(values: F64) -> str:
     return " ".join(f"{value + 0.0:.9g}" for value in values)
 
 
-def _frames(clip: MotionClip, written: list[int], unit_m: float, order: str) -> list[str]:
+def _frames(clip: MotionClip, written: list[int], unit_m: float, order: str) -> bytes:
     degrees = np.degrees(quat.to_euler(clip.rotations[:, written], order)).reshape(len(clip), -1)
     rows = np.concatenate([clip.root_translations.astype(np.float64) / unit_m, degrees], axis=1)
-    template = " ".join(["%.9g"] * rows.shape[1])
-    return [
-        "MOTION",
-        f"Frames: {len(clip)}",
-        f"Frame Time: {1 / clip.fps:.9g}",
-        *(template % tuple(row) for row in (rows + 0.0).tolist()),
-    ]
+    head = f"MOTION\nFrames: {len(clip)}\nFrame Time: {1 / clip.fps:.9g}\n"
+    # Six decimals are 1e-8 m and 2e-8 rad, below what float32 holds.
+    return head.encode() + format_numbers(rows, decimals=_DECIMALS)
 
 
 def _canonical_order(clip: MotionClip) -> MotionClip:

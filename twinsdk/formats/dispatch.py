@@ -48,7 +48,9 @@ CLIP_READERS: dict[str, str] = {
 CLIP_WRITERS: dict[str, str] = {
     ".bvh": "bvh:write_clip",
     ".bvh.gz": "bvh:write_clip",
+    ".csv": "csv_write:write_clip",
     ".glb": "animation:write_clip",
+    ".gltf": "animation:write_clip",
     ".npz": "npz:write_clip",
     ".trc": "markers:write_trc",
     ".usd": "usd:write_clip",
@@ -65,12 +67,13 @@ AVATAR_READERS: dict[str, str] = {
 }
 AVATAR_WRITERS: dict[str, str] = {
     ".glb": "gltf_write:write_avatar",
+    ".gltf": "gltf_write:write_avatar",
     ".npz": "npz:write_avatar",
     ".usdz": "usd:write_avatar",
     ".vrm": "gltf_write:write_avatar",
 }
-# These two can name a person's joints inside the file.
-_TAKES_HUMANOID = (".glb", ".vrma")
+# These can name a person's joints inside the file.
+_TAKES_HUMANOID = (".glb", ".gltf", ".vrma")
 
 
 def load_clip(path: str | Path) -> MotionClip:

@@ -122,11 +122,19 @@ def load(path: str | Path) -> Document:
 
 
 def write_glb(path: str | Path, json_object: Mapping[str, Any], binary: bytes | bytearray) -> None:
-    """Write a .glb with one binary chunk; the JSON must already describe it.
+    """Write a .glb with one binary chunk, or a .gltf with the same bytes inside as base64.
+
+    Args:
+        path: Its extension decides.
+        json_object: The document; it must already describe the buffer.
+        binary: The one buffer.
 
     Raises:
         OutputError: The file cannot be written.
     """
+    if Path(path).suffix.lower() == ".gltf":
+        _write_text(path, json_object, binary)
+        return
     text = json.dumps(json_object, separators=(",", ":"), allow_nan=False).encode()
     text += b" " * (-len(text) % 4)
     padding = b"\0" * (-len(binary) % 4)
@@ -138,6 +146,17 @@ def write_glb(path: str | Path, json_object: Mapping[str, Any], binary: bytes | 
         stream.write(struct.pack("<III", _MAGIC, 2, total))
         for chunk in chunks:
             stream.write(chunk)
+
+
+def _write_text(
+    path: str | Path, json_object: Mapping[str, Any], binary: bytes | bytearray
+) -> None:
+    document = dict(json_object)
+    if binary:
+        uri = f"data:application/octet-stream;base64,{base64.b64encode(binary).decode()}"
+        document["buffers"] = [{"byteLength": len(binary), "uri": uri}]
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
 
 
 def whole(value: object, count: int, where: str) -> int:
