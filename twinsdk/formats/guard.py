@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from twinsdk.core.files import existing_file
 from twinsdk.errors import (
     DependencyError,
@@ -49,7 +51,9 @@ def reading(path: str | Path, what: str) -> Iterator[None]:
         FormatError: Anything but the kinds that already say what to do.
     """
     try:
-        yield
+        # Numbers beyond float32 become infinite here and are refused by the types they go into.
+        with np.errstate(all="ignore"):
+            yield
     except _OURS as error:
         if str(path) in str(error):
             raise
