@@ -124,6 +124,58 @@ def test_springs_and_constraints_come_back_on_the_same_joints(tmp_path, avatar):
     assert back["constraints"] == roll
 
 
+def test_material_properties_that_are_not_modelled_survive_with_their_textures(tmp_path, kit):
+    sketch = kit.Sketch.person(version=1)
+    pictures = [kit.png(4, 4, (i * 40, 10, 10)) for i in range(3)]
+    sketch.json["images"] = [
+        {"bufferView": sketch.view(p), "mimeType": "image/png"} for p in pictures
+    ]
+    sketch.json["textures"] = [{"source": 2}, {"source": 0}, {"source": 1}]
+    toon = {"shadeMultiplyTexture": {"index": 2}, "shadeColorFactor": [1, 0, 0]}
+    sketch.json["materials"] = [
+        {
+            "name": "face",
+            "pbrMetallicRoughness": {"baseColorTexture": {"index": 0}, "metallicFactor": 0.25},
+            "normalTexture": {"index": 1, "scale": 0.5},
+            "emissiveFactor": [0, 0.5, 0],
+            "extensions": {"VRMC_materials_mtoon": toon, "KHR_materials_unlit": {}},
+        }
+    ]
+    sketch.json["meshes"][0]["primitives"][0]["material"] = 0
+    first = load_avatar(sketch.save(tmp_path / "a.vrm"))
+    for name in ("b.vrm", "c.vrm"):  # twice, to see that nothing wears off
+        save_avatar(first, tmp_path / name)
+        first = load_avatar(tmp_path / name)
+        raw = _json(tmp_path / name)
+        material = raw["materials"][0]
+
+        def picture(reference, name=name, raw=raw):
+            source = raw["textures"][reference["index"]]["source"]
+            view = raw["bufferViews"][raw["images"][source]["bufferView"]]
+            data = (tmp_path / name).read_bytes()
+            start = 28 + struct.unpack_from("<I", data, 12)[0] + view["byteOffset"]
+            return data[start : start + view["byteLength"]]
+
+        assert picture(material["pbrMetallicRoughness"]["baseColorTexture"]) == pictures[2]
+        assert picture(material["normalTexture"]) == pictures[0]
+        kept = material["extensions"]["VRMC_materials_mtoon"]
+        assert picture(kept["shadeMultiplyTexture"]) == pictures[1]
+        assert kept["shadeColorFactor"] == [1, 0, 0]
+        assert material["pbrMetallicRoughness"]["metallicFactor"] == 0.25
+        assert material["emissiveFactor"] == [0, 0.5, 0]
+        assert {"VRMC_materials_mtoon", "KHR_materials_unlit"} <= set(raw["extensionsUsed"])
+
+
+def test_root_extensions_that_nobody_knows_are_kept_through_two_files(tmp_path, kit):
+    sketch = kit.Sketch.person(version=1)
+    sketch.json["extensions"]["ACME_secret"] = {"answer": [4, 2]}
+    first = load_avatar(sketch.save(tmp_path / "a.vrm"))
+    for name in ("b.vrm", "c.vrm"):
+        save_avatar(first, tmp_path / name)
+        first = load_avatar(tmp_path / name)
+    assert first.meta["gltf"]["extensions"]["ACME_secret"] == {"answer": [4, 2]}
+
+
 def test_the_skinned_node_stands_at_the_scene_root(tmp_path, avatar):
     save_avatar(avatar, tmp_path / "a.vrm")
     raw = _json(tmp_path / "a.vrm")

@@ -14,6 +14,7 @@ from typing import Any
 from twinsdk.formats import vrm
 from twinsdk.formats.glb import Document
 from twinsdk.formats.images import image_bytes, image_type
+from twinsdk.formats.kept import kept_materials
 from twinsdk.formats.mesh_read import BuiltMesh
 from twinsdk.formats.nodes import NodeTree
 
@@ -30,7 +31,10 @@ def meta_of(
     own = document.json["asset"].get("extras")
     own = own.get(EXTRAS_KEY) if isinstance(own, dict) else None
     meta: dict[str, Any] = dict(own) if isinstance(own, dict) else {}
-    gltf: dict[str, Any] = {"version": "glTF" if person is None else f"VRM {person.version}"}
+    before = meta.get("gltf")
+    gltf: dict[str, Any] = dict(before) if isinstance(before, dict) else {}
+    gltf["version"] = "glTF" if person is None else f"VRM {person.version}"
+    gltf.update(kept_materials(document, built))
     unknown = {
         name: value
         for name, value in document.json.get("extensions", {}).items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from twinsdk.formats import vrm_write
 from twinsdk.formats.build import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, Builder
 from twinsdk.formats.extras import EXTRAS_KEY, plain
 from twinsdk.formats.glb import write_glb
+from twinsdk.formats.kept import restored
 
 __all__ = ["GENERATOR", "WriteReport", "joint_nodes", "write_avatar"]
 
@@ -58,6 +60,8 @@ def write_avatar(avatar: Avatar, path: str | Path) -> WriteReport:
     builder = Builder()
     joints, weights, report = _four(avatar)
     nodes = joint_nodes(avatar.skeleton)
+    gltf = avatar.meta.get("gltf")
+    kept = gltf if isinstance(gltf, Mapping) else {}
     figure = len(nodes)
     nodes.append({"name": _free_name(avatar.skeleton, "figure"), "mesh": 0, "skin": 0})
     document: dict[str, Any] = {
@@ -78,7 +82,7 @@ def write_avatar(avatar: Avatar, path: str | Path) -> WriteReport:
                 "inverseBindMatrices": builder.accessor(_columns(avatar.skin)),
             }
         ],
-        "materials": [_material(material, builder) for material in mesh.materials],
+        "materials": [_material(material, kept, builder) for material in mesh.materials],
     }
     vrm_write.add_vrm(document, avatar, figure, builder)
     builder.finish(document)
@@ -144,19 +148,23 @@ def _mesh(avatar: Avatar, joints: U16, weights: F32, builder: Builder) -> dict[s
     return entry
 
 
-def _material(material: Material, builder: Builder) -> dict[str, Any]:
+def _material(material: Material, kept: Mapping[str, Any], builder: Builder) -> dict[str, Any]:
+    entry = restored(material, kept, builder)
     surface: dict[str, Any] = {
-        "baseColorFactor": [float(c) for c in material.base_color],
         "metallicFactor": 0.0,
+        **entry.get("pbrMetallicRoughness", {}),
+        "baseColorFactor": [float(c) for c in material.base_color],
         "roughnessFactor": float(material.roughness),
     }
     if material.texture is not None:
         surface["baseColorTexture"] = {"index": builder.texture(material.texture)}
-    entry: dict[str, Any] = {"name": material.name, "pbrMetallicRoughness": surface}
+    entry |= {"name": material.name, "pbrMetallicRoughness": surface}
     if material.double_sided:
         entry["doubleSided"] = True
     if material.alpha_mode != "OPAQUE":
         entry["alphaMode"] = material.alpha_mode
+    if material.alpha_mode != "MASK":
+        entry.pop("alphaCutoff", None)
     return entry
 
 

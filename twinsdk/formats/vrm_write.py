@@ -13,6 +13,7 @@ from twinsdk.core.expressions import EXPRESSION_NAMES
 from twinsdk.formats.build import Builder
 from twinsdk.formats.extras import mapped_nodes
 from twinsdk.formats.images import image_type
+from twinsdk.formats.kept import extension_names
 from twinsdk.formats.vrm import EXPRESSION_PRESETS, META_DEFAULTS, META_LISTS, META_TEXT
 
 __all__ = ["add_vrm", "own_meta"]
@@ -40,7 +41,10 @@ _MUST_BE_ONE_OF = {
 
 def own_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of `meta` has no field in VRM and goes to the file's extras."""
-    return {key: value for key, value in meta.items() if key not in _WRITTEN_ELSEWHERE}
+    own = {key: value for key, value in meta.items() if key not in _WRITTEN_ELSEWHERE}
+    if isinstance(own.get("gltf"), Mapping):  # materials and their images are written as such
+        own["gltf"] = {k: v for k, v in own["gltf"].items() if k not in ("materials", "images")}
+    return own
 
 
 def add_vrm(document: dict[str, Any], avatar: Avatar, figure: int, builder: Builder) -> None:
@@ -81,6 +85,7 @@ def add_vrm(document: dict[str, Any], avatar: Avatar, figure: int, builder: Buil
                 node = document["nodes"][joint(name)]
                 node["extensions"] = {"VRMC_node_constraint": mapped_nodes(constraint, numbered)}
         names.append("VRMC_node_constraint")
+    names += sorted(extension_names(document["materials"]) - set(names))
     document["extensionsUsed"] = names
 
 
