@@ -48,12 +48,16 @@ class Builder:
     def sparse(self, values: Array) -> int:
         """Add a mostly zero float32 array (N, W), as a morph target is; return its accessor."""
         values = np.ascontiguousarray(values)
-        moved = np.flatnonzero((values != 0).any(1))
+        # Column by column: a reduction over rows of three costs ten times as much.
+        moved = np.flatnonzero(np.logical_or.reduce([column != 0 for column in values.T]))
         if len(moved) > _SPARSE_BELOW * len(values):
             return self.accessor(values, target=ARRAY_BUFFER, bounds=True)
-        entry = {**_described(values), **_bounds(values)}
         if not len(moved):
             moved = np.zeros(1, np.int64)  # a sparse accessor has one entry at least
+        touched = values[moved]
+        if len(moved) < len(values):  # the others are zero
+            touched = np.concatenate([touched, np.zeros_like(touched[:1])])
+        entry = {**_described(values), **_bounds(touched)}
         indices = moved.astype(np.uint16 if len(values) <= 65536 else np.uint32)
         entry["sparse"] = {
             "count": len(moved),
