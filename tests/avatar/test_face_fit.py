@@ -5,7 +5,7 @@ import pytest
 
 from twinsdk.avatar import AvatarSpec, fit_face
 from twinsdk.avatar.body import shape_body
-from twinsdk.avatar.face_fit import _points, _sliders
+from twinsdk.avatar.face_fit import _sliders, landmark_points
 from twinsdk.core.landmarks import FACE_NAMES, ImageLandmarks
 from twinsdk.errors import AvatarError
 
@@ -15,7 +15,7 @@ FOV = 50.0
 
 def seen(vertices, yaw_deg, noise_px, rng):
     """A pinhole camera 60 cm away looks at the face; what is no fitted landmark stays at 0.5."""
-    points = _points()
+    points = landmark_points()
     places = np.einsum("pk,pkc->pc", points.weights, vertices[points.vertices].astype(float))
     places -= places.mean(0)
     c, s = np.cos(np.radians(yaw_deg)), np.sin(np.radians(yaw_deg))

@@ -1,6 +1,7 @@
 """From a spec to a dressed, rigged, expressive avatar, and avatars by name."""
 
 from twinsdk.avatar.body_fit import MEASURES, BodyFit, fit_body, measure_body
+from twinsdk.avatar.face_bake import FacePicture, FaceView, bake_face
 from twinsdk.avatar.face_fit import FaceFit, fit_face
 from twinsdk.avatar.generate import generate_avatar
 from twinsdk.avatar.library import cached_avatar, load_avatar
@@ -12,6 +13,9 @@ __all__ = [
     "BodyFit",
     "Colors",
     "FaceFit",
+    "FacePicture",
+    "FaceView",
+    "bake_face",
     "cached_avatar",
     "fit_body",
     "fit_face",

@@ -17,8 +17,14 @@ __all__ = ["bone_ends", "fixed_weights", "height_slider", "macro_weights", "shap
 _AGE_YEARS = (11.0, 25.0, 90.0)
 _AGES = ("child", "young", "old")
 _THIRDS = (0.0, 0.5, 1.0)
-# The base's lips stand a little open and its mouth is stern: what rest looks like here.
-_REST_FACE = {"jawOpen": -0.045, "mouthSmileLeft": 0.14, "mouthSmileRight": 0.14}
+# The base's lips stand a little open, its mouth is stern and its lids hang: what rest is here.
+_REST_FACE = {
+    "jawOpen": -0.045,
+    "mouthSmileLeft": 0.16,
+    "mouthSmileRight": 0.16,
+    "eyeWideLeft": 0.15,
+    "eyeWideRight": 0.15,
+}
 # Face sliders that `seed` may move; each name covers its left and right forms together, so a face
 # stays symmetric. The figure is the standard deviation at face_variety 1.
 _VARIETY: dict[str, float] = {

@@ -20,7 +20,7 @@ from twinsdk.core.arrays import F64, Array
 from twinsdk.core.landmarks import FACE_NAMES, ImageLandmarks
 from twinsdk.errors import AvatarError
 
-__all__ = ["FaceFit", "fit_face"]
+__all__ = ["FaceFit", "LandmarkPoints", "face_turn", "fit_face", "landmark_points"]
 
 _FOLDERS = ("cheek", "chin", "eyes", "eyebrows", "forehead", "head", "mouth", "nose")
 # Sliders that move the whole head, tilt the face or take it off its middle.
@@ -87,7 +87,7 @@ def fit_face(
     spec = spec or AvatarSpec()
     kept = {k: v for k, v in spec.local.items() if k not in {n for pair in names for n in pair}}
     plain = replace(spec, local=kept, face_variety=0.0)
-    points = _points()
+    points = landmark_points()
     seen = [_observed(view, points.landmarks) for view in views]
     focal = [view.size_px[1] / 2 / np.tan(np.radians(fov_deg) / 2) for view in views]
 
@@ -120,6 +120,15 @@ def fit_face(
     )
 
 
+def face_turn(view: ImageLandmarks) -> F64:
+    """Return the head's turn (3, 3), camera axes from the template's, rows right, up and ahead."""
+    points = landmark_points()
+    template = load_base().template[points.vertices].astype(np.float64)
+    places = np.einsum("pk,pkc->pc", points.weights, template)
+    far = [1e4 * view.size_px[1]]  # perspective matters little for a direction
+    return _residuals(places, [_observed(view, points.landmarks)], far)[1][0]
+
+
 def _warnings(yaws: tuple[float, ...], after: float) -> tuple[str, ...]:
     out = []
     if max(yaws) - min(yaws) < 15:
@@ -132,7 +141,15 @@ def _warnings(yaws: tuple[float, ...], after: float) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Points:
+class LandmarkPoints:
+    """Where landmarks lie on the template.
+
+    Attributes:
+        landmarks: (P,) indices into the 478.
+        vertices, weights: (P, 3) the mixture of base vertices.
+        spread_m: (P,) how far the renders they come from disagreed.
+    """
+
     landmarks: Array
     vertices: Array
     weights: F64
@@ -140,10 +157,11 @@ class _Points:
 
 
 @lru_cache(maxsize=1)
-def _points() -> _Points:
+def landmark_points() -> LandmarkPoints:
+    """Return where the landmarks of a face lie on the template."""
     with (files("twinsdk.avatar") / "face_points.npz").open("rb") as stream:
         stored = np.load(stream)
-        return _Points(
+        return LandmarkPoints(
             landmarks=stored["landmarks"].astype(np.int64),
             vertices=stored["vertices"].astype(np.int64),
             weights=stored["weights"].astype(np.float64),
@@ -155,7 +173,7 @@ class _Face:
     """The landmarks' places on a face as a function of its sliders."""
 
     def __init__(self, base: Base, spec: AvatarSpec, names: list[tuple[str, ...]]) -> None:
-        points = _points()
+        points = landmark_points()
 
         def on(vertices: Array) -> F64:
             return np.einsum("pk,pkc->pc", points.weights, vertices[points.vertices])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,9 @@ _FACE_SHARE = (0.5, 0.9)
 _FACE_JOINTS = ("neck", "head", "jaw", "leftEye", "rightEye")
 
 
-def generate_avatar(spec: AvatarSpec | None = None, *, progress: bool = True) -> Avatar:
+def generate_avatar(
+    spec: AvatarSpec | None = None, *, face_picture: bytes | None = None, progress: bool = True
+) -> Avatar:
     """Return the avatar of a spec: dressed, rigged with the 55 joints, with the 52 expressions.
 
     The first call on a machine bakes the base into the cache (some 8 s); equal specs give equal
@@ -37,6 +40,7 @@ def generate_avatar(spec: AvatarSpec | None = None, *, progress: bool = True) ->
 
     Args:
         spec: None: the default one.
+        face_picture: A JPEG or PNG instead of the painted face, see `bake_face`.
         progress: Whether to show a bar while the base is baked.
 
     Raises:
@@ -48,6 +52,8 @@ def generate_avatar(spec: AvatarSpec | None = None, *, progress: bool = True) ->
     shaped = shape_body(base, spec)
     pose = bake_t_pose(base, shaped, height_m=spec.height_m, sole_m=SOLE_M)
     materials = paint_materials(base, spec)
+    if face_picture is not None:
+        materials["face"] = replace(materials["face"], texture=face_picture)
     outfit = outfit_of(spec.style)
     parts = skin_parts(base, pose, cover_field(pose, outfit), materials)
     parts += face_parts(base, pose, materials)
