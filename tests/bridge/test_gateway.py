@@ -203,6 +203,21 @@ def test_the_avatar_file_is_served_as_it_is(descriptor_of_size, frame_on, tmp_pa
     run(scenario())
 
 
+def test_the_page_comes_with_the_package():
+    async def scenario():
+        async with (
+            Gateway("tcp://127.0.0.1:5555", port=0) as gateway,
+            aiohttp.ClientSession() as session,
+        ):
+            async with session.get(gateway.url) as answer:
+                assert answer.status == 200
+                assert "twinsdk viewer" in await answer.text()
+            async with session.get(gateway.url + "app.js") as answer:
+                assert answer.content_type in ("text/javascript", "application/javascript")
+
+    run(scenario())
+
+
 def test_bad_places_and_files_are_refused_in_words(tmp_path):
     with pytest.raises(EndpointError, match="give a secret"):
         Gateway("tcp://127.0.0.1:5555", host="0.0.0.0")
