@@ -11,18 +11,20 @@ from twinsdk.core.arrays import F32, Array
 from twinsdk.core.expressions import EXPRESSION_COUNT
 from twinsdk.core.frame import TrackingState
 from twinsdk.core.humanoid import humanoid_skeleton
-from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES, Landmarks
+from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES, ImageLandmarks, Landmarks
 from twinsdk.core.observation import Observation
 from twinsdk.core.pose import Pose
 from twinsdk.errors import ValueRangeError
 from twinsdk.motion.gravity import CameraPitch
-from twinsdk.motion.points import BODY, HAND, JOINT
+from twinsdk.motion.head import NeutralFace, face_rotation, line_of_sight
+from twinsdk.motion.points import BODY, FACE_POINTS, HAND, JOINT
 from twinsdk.motion.presence import Presence, group_confidence
 from twinsdk.motion.proportions import Proportions
 from twinsdk.motion.rest import GROUP_OF_JOINT, GROUPS, idle_rotations, upright_thigh
 from twinsdk.motion.root import RootFollower
 from twinsdk.motion.smooth import OneEuroConfig, RotationFilter
 from twinsdk.motion.solve import Hints, points_of, solve
+from twinsdk.motion.vectors import turn_x, turn_y
 
 __all__ = ["BodyFitter", "Fit", "FitConfig"]
 
@@ -93,6 +95,7 @@ class Fit:
 
 _TORSO = [BODY[n] for n in ("leftShoulder", "rightShoulder")]
 _HIPS = [BODY["leftHip"], BODY["rightHip"]]
+_TRUNK = [*_TORSO, *_HIPS]
 _EARS = [BODY["leftEar"], BODY["rightEar"]]
 _HANGING = 0.35  # cosine: a head hangs at most 20 degrees below level with the trunk upright
 _THIGHS = [JOINT["leftUpperLeg"], JOINT["rightUpperLeg"]]
@@ -122,6 +125,8 @@ class BodyFitter:
         )
         self._filter = RotationFilter(self.config.smoothing, max_speed=_SPEED[GROUP_OF_JOINT])
         self._pitch = CameraPitch(fixed_deg=self.config.camera_pitch_deg)
+        self._neutral = NeutralFace()
+        self._half_width = float(np.tan(np.radians(self.config.fov_deg) / 2))
         self._proportions = Proportions()
         self._root = RootFollower(
             fov_deg=self.config.fov_deg, scale=self.config.height_m / _SKELETON_M
@@ -130,7 +135,14 @@ class BodyFitter:
 
     def reset(self) -> None:
         """Forget the person: the next one seen starts at the origin."""
-        for part in (self._presence, self._filter, self._pitch, self._proportions, self._root):
+        for part in (
+            self._presence,
+            self._filter,
+            self._pitch,
+            self._neutral,
+            self._proportions,
+            self._root,
+        ):
             part.reset()
         self._good = self._idle.copy()
         self._roll = np.zeros(4)
@@ -162,14 +174,17 @@ class BodyFitter:
         hands = (_hand(observation.left_hand), _hand(observation.right_hand))
         self._look(seen, hands, observation.image_face is not None, step_s)
         self._proportions.add(points, seen, step_s)
-        self._solve(self._proportions.apply(points), seen, hands, observation, step_s)
+        sidewards = self._sidewards(observation, seen)
+        world = self._pitch.upright() @ sidewards
+        settled = self._proportions.apply(points) @ world.T
+        self._solve(settled, seen, hands, observation, world, step_s)
         if observation.expressions is not None:
             self._expressions = np.clip(observation.expressions, 0, 1)
         self._unseen_s = 0.0
         state = (
             TrackingState.TRACKING if self._presence.seen[_MAIN].all() else TrackingState.PARTIAL
         )
-        return self._finish(state, observation, points, seen, step_s)
+        return self._finish(state, observation, points @ sidewards.T, seen, step_s)
 
     def _elapsed(self, timestamp_ns: int) -> float:
         last, self._last_ns = self._last_ns, timestamp_ns
@@ -202,17 +217,20 @@ class BodyFitter:
         seen: Array,
         hands: tuple[Array | None, Array | None],
         observation: Observation,
+        world: Array,
         step_s: float,
     ) -> None:
-        """Refresh the rotations of what is seen; what is not keeps its last good ones."""
+        """Refresh the rotations of what is seen; what is not keeps its last good ones.
+
+        `points` are in the world's axes; `world` (3, 3) turns the tracker's axes to them.
+        """
         present = self._presence.fresh
-        upright = self._pitch.upright()
-        turned = [None if hand is None else hand @ upright.T for hand in hands]
+        turned = [None if hand is None else hand @ world.T for hand in hands]
         solution = solve(
-            _with_hips(points @ upright.T, float(seen[_HIPS[0]] + seen[_HIPS[1]]) / 2),
+            _with_hips(points, float(seen[_HIPS[0]] + seen[_HIPS[1]]) / 2),
             seen,
             (turned[0], turned[1]),
-            image_face=observation.image_face,
+            head=self._head(observation.image_face, step_s),
             expressions=observation.expressions,
             hints=Hints(
                 roll=self._roll,
@@ -220,7 +238,6 @@ class BodyFitter:
                 feet=present[_FEET] * 1.0,
                 palms=present[_PALMS],
                 hand_px=_palm_px(observation),
-                upright=upright,
             ),
         )
         self._hand_trust = np.where([h is None for h in hands], 1.0, solution.hand_trust)
@@ -231,6 +248,28 @@ class BodyFitter:
         fresh[_FINGERS_OF[0]] &= trusted[0]
         fresh[_FINGERS_OF[1]] &= trusted[1]
         self._good = np.where(fresh[:, None], solution.rotations, self._good)
+
+    def _sidewards(self, observation: Observation, seen: Array) -> Array:
+        """Return the turn (3, 3) from the line of sight to the camera's axis, about its upright."""
+        image = observation.image_body
+        if image is None:
+            return np.eye(3)
+        sure = seen[_TRUNK]
+        u = float(sure @ image.uv[_TRUNK, 0] / max(sure.sum(), 1e-6))
+        right, _ = line_of_sight(u, 0.5, half_width=self._half_width, aspect=1.0)
+        return turn_y(-right)
+
+    def _head(self, face: ImageLandmarks | None, step_s: float) -> Array | None:
+        """Return the head's world rotation (3, 3) from the face's own points, or None."""
+        seen = None if face is None else face_rotation(face)
+        if face is None or seen is None:
+            return None
+        u, v = (float(x) for x in face.uv[FACE_POINTS].mean(0))
+        width, height = face.size_px
+        right, up = line_of_sight(u, v, half_width=self._half_width, aspect=width / height)
+        return self._neutral.level(
+            self._pitch.upright() @ turn_y(-right) @ turn_x(up) @ seen, step_s
+        )
 
     def _unseen(self, step_s: float) -> Fit:
         self._unseen_s += step_s

@@ -32,7 +32,9 @@ _STRAIGHT = np.cos(np.radians(25.0))  # knees and hips of somebody who stands
 _AHEAD = np.cos(np.radians(50.0))  # feet further to the side show no pitch
 _ALIKE = np.radians(15.0)  # both soles lie flat only if they agree
 _LEAST, _MOST = np.radians(-25.0), np.radians(45.0)
-_SAMPLES, _EVERY_S, _ENOUGH = 150, 0.1, 10
+# Trackers let toes point down too much, so soles alone are believed by half.
+_SOLES_SHARE = 0.5
+_SAMPLES, _EVERY_S = 150, 0.1
 
 
 class CameraPitch:
@@ -73,10 +75,13 @@ class CameraPitch:
             _remember(self._standing, _lean_of_one_who_stands(points))
             if seen[_FEET].min() > _SURE:
                 _remember(self._soles, _pitch_of_soles(points))
-            samples = self._standing if len(self._standing) >= _ENOUGH else self._soles
-            samples = samples or self._standing
-            if samples:
-                self._goal = float(np.clip(np.median(samples), _LEAST, _MOST))
+            if self._standing:
+                goal = float(np.median(self._standing))
+            elif self._soles:
+                goal = _SOLES_SHARE * float(np.median(self._soles))
+            else:
+                goal = 0.0
+            self._goal = min(max(goal, _LEAST), _MOST)
         if self._goal is not None:
             self.radians += float(blend_amount(0.6, step_s)) * (self._goal - self.radians)
 

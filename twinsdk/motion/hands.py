@@ -36,7 +36,8 @@ FINGERS: tuple[str, ...] = ("Thumb", "Index", "Middle", "Ring", "Little")
 _TWIST_SHARE = 0.5
 # A forearm turns about 90 degrees each way from the T-pose's palm down; more is noise.
 _TWIST_LIMIT = 1.85
-_SMALL_HAND_TRUST = 0.5
+_SMALL_HAND_TRUST = 0.8
+_AGREEMENT = (-0.5, 0.2)  # cosines of the turn between a hand's own palm and the body's
 
 _WRIST = REST["leftHand"]
 _INDEX = REST["leftIndexProximal"] - _WRIST
@@ -113,8 +114,8 @@ def choose_palms(forearms: Array, body: Array, hands: Array, size_px: Array) -> 
     """Return the palms (2, 3, 3) to be shown and how far each hand's own points are to be believed.
 
     A hand of few pixels is often turned over by its tracker; the body tracker's palm is coarse but
-    keeps its side. So a small hand counts only where the two agree, and none beyond what a forearm
-    can twist.
+    keeps its side. So a small hand does not count against the body's palm, and none counts beyond
+    what a forearm can twist.
 
     Args:
         forearms: (2, 3, 3) world rotations, untwisted.
@@ -125,7 +126,7 @@ def choose_palms(forearms: Array, body: Array, hands: Array, size_px: Array) -> 
     large = smoothstep(size_px, 30.0, 80.0)
     # trace = 1 + 2 cos(angle between)
     together = ((body * hands).sum((-1, -2)) - 1) / 2
-    agree = smoothstep(together, 0.0, 0.64) * (size_px > 0)
+    agree = smoothstep(together, *_AGREEMENT) * (size_px > 0)
     possible = 1 - smoothstep(np.abs(twist_about_x(forearms, hands)), 1.85, 2.45)
     trust = (large + (1 - large) * _SMALL_HAND_TRUST * agree) * possible
     share = trust[:, None, None]

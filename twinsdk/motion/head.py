@@ -6,17 +6,29 @@ chest the neck takes two fifths, about the same axis. Source: Kabsch 1976.
 
 from __future__ import annotations
 
+from math import atan, atan2
+
 import numpy as np
 
 from twinsdk.core.arrays import Array
 from twinsdk.core.expressions import expression
 from twinsdk.core.landmarks import ImageLandmarks
 from twinsdk.motion.points import FACE_MODEL, FACE_POINTS, HEAD_MODEL
+from twinsdk.motion.vectors import turn_x
 
-__all__ = ["NECK_SHARE", "face_rotation", "gaze_vectors", "head_rotation"]
+__all__ = [
+    "NECK_SHARE",
+    "NeutralFace",
+    "face_rotation",
+    "gaze_vectors",
+    "head_rotation",
+    "line_of_sight",
+]
 
 NECK_SHARE = 0.4
 _EYE_YAW, _EYE_PITCH = np.radians(30.0), np.radians(22.0)
+_LEVEL_EVERY_S, _LEVEL_SAMPLES, _LEVEL_FIRST, _LEVEL_EASE_S = 0.2, 100, 8, 1.0
+_LEVEL_LIMIT = np.radians(12.0)
 _GAZE = np.array(
     [
         [expression(f"eyeLook{way}{side}") for way in ("Down", "Up", "Out", "In")]
@@ -47,6 +59,51 @@ def face_rotation(face: ImageLandmarks) -> Array | None:
     if not chosen[:, 2].any():  # a tracker without depth: no pose in it
         return None
     return _kabsch(FACE_MODEL, chosen, np.ones(len(FACE_POINTS)))
+
+
+def line_of_sight(u: float, v: float, *, half_width: float, aspect: float) -> tuple[float, float]:
+    """Return how far right and up of the camera's axis an image point lies, radians.
+
+    What is judged by its looks, as trackers do, is judged against this line: a person beside the
+    axis who seems to face the camera is turned towards it.
+
+    Args:
+        u: Fraction of the image's width.
+        v: Fraction of the image's height, down.
+        half_width: Tangent of half the horizontal field of view.
+        aspect: Width over height.
+    """
+    return atan((2 * u - 1) * half_width), atan((1 - 2 * v) * half_width / aspect)
+
+
+class NeutralFace:
+    """Learns how a person holds their head, so that looking straight ahead is straight ahead.
+
+    Faces differ from the model face, by some degrees in pitch most of all. The median pitch of many
+    frames, within narrow bounds, is what is taken as level.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the person."""
+        self._pitches: list[float] = []
+        self._since_s = np.inf
+        self._offset = 0.0
+
+    def level(self, rotation: Array, step_s: float) -> Array:
+        """Return the head's world rotation (3, 3) with the person's own level taken out."""
+        self._since_s += step_s
+        if self._since_s >= _LEVEL_EVERY_S and rotation[2, 2] > 0.5:
+            self._since_s = 0.0
+            self._pitches.append(float(atan2(-rotation[1, 2], rotation[2, 2])))
+            self._pitches = self._pitches[-_LEVEL_SAMPLES:]
+        if len(self._pitches) >= _LEVEL_FIRST:
+            goal = float(np.median(self._pitches))
+            goal = min(max(goal, -_LEVEL_LIMIT), _LEVEL_LIMIT)
+            self._offset += (goal - self._offset) * min(step_s / _LEVEL_EASE_S, 1.0)
+        return rotation @ turn_x(-self._offset)
 
 
 def gaze_vectors(expressions: Array) -> Array:

@@ -96,7 +96,6 @@ class Hints:
         feet: (2,) how far to believe the feet, [0, 1].
         palms: (2,) whether each hand's palm may turn the forearm.
         hand_px: (2,) length of each palm on the image; a large one is believed more.
-        upright: (3, 3) turns the camera's axes to the world's; the points are turned already.
     """
 
     roll: Array = field(default_factory=lambda: np.zeros(len(LIMBS)))
@@ -104,7 +103,6 @@ class Hints:
     feet: Array = field(default_factory=lambda: np.ones(2))
     palms: Array = field(default_factory=lambda: np.ones(2, bool))
     hand_px: Array = field(default_factory=lambda: np.full(2, 1e3))
-    upright: Array = field(default_factory=lambda: np.eye(3))
 
 
 def fit_landmarks(
@@ -138,7 +136,7 @@ def fit_landmarks(
             None if left_hand is None else points_of(left_hand, HAND_NAMES),
             None if right_hand is None else points_of(right_hand, HAND_NAMES),
         ),
-        image_face=image_face,
+        head=None if image_face is None else face_rotation(image_face),
         expressions=expressions,
         hints=Hints(),
     )
@@ -164,11 +162,15 @@ def solve(
     visibility: Array,
     hands: tuple[Array | None, Array | None],
     *,
-    image_face: ImageLandmarks | None,
+    head: Array | None,
     expressions: Array | None,
     hints: Hints,
 ) -> Solution:
-    """Return the rotations for body points (33, 3) and the points (21, 3) of each hand or None."""
+    """Return the rotations for body points (33, 3) and the points (21, 3) of each hand or None.
+
+    `head` is the head's world rotation (3, 3) where something better than the body's own face
+    points knows it.
+    """
     upper = unit(points[_HINGES] - points[_ROOTS])
     lower = unit(points[_ENDS] - points[_HINGES])
     torso = solve_torso(points[_HIPS], points[_SHOULDERS], upper[:2])
@@ -196,7 +198,9 @@ def solve(
 
     forearms, palms, own, trust = _hands(points, hands, limbs.lower[:2], hints)
     world[_LOWER[:2]], world[_HANDS] = forearms, palms
-    head = _head(points, visibility, image_face, hints.upright)
+    if head is None:
+        sure = np.maximum(visibility[HEAD_POINTS], 0.05)
+        head = head_rotation(points[HEAD_POINTS], sure)
     world[JOINT["head"]] = torso.upper_chest if head is None else head
     world[JOINT["neck"]] = torso.upper_chest  # its share is taken below, in quaternions
     world[_EYES] = world[JOINT["head"]]
@@ -239,15 +243,6 @@ def _hands(
         own,
         trust,
     )
-
-
-def _head(
-    points: Array, visibility: Array, face: ImageLandmarks | None, upright: Array
-) -> Array | None:
-    found = None if face is None else face_rotation(face)
-    if found is not None:
-        return upright @ found
-    return head_rotation(points[HEAD_POINTS], np.maximum(visibility[HEAD_POINTS], 0.05))
 
 
 def _share_neck(rotations: Array) -> None:

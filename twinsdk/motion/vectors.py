@@ -26,6 +26,7 @@ __all__ = [
     "rotation_of",
     "smoothstep",
     "turn_x",
+    "turn_y",
     "unit",
 ]
 
@@ -145,6 +146,12 @@ def turn_x(radians: float) -> Array:
     """Return the matrix (3, 3) of a turn about +X."""
     c, s = float(np.cos(radians)), float(np.sin(radians))
     return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+
+
+def turn_y(radians: float) -> Array:
+    """Return the matrix (3, 3) of a turn about +Y."""
+    c, s = float(np.cos(radians)), float(np.sin(radians))
+    return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
 
 
 def multiply(a: Array, b: Array) -> Array:
