@@ -56,7 +56,7 @@ bench: install  ## measure speed; tables on the screen, records in benchmarks/re
 
 .PHONY: docs
 docs: install  ## build the documentation into build/docs
-	$(BIN)/pip install --quiet -c constraints.txt zensical mkdocstrings mkdocstrings-python
+	$(BIN)/pip install --quiet -c constraints.txt zensical
 	$(BIN)/zensical build
 
 .PHONY: clean

@@ -15,14 +15,18 @@ from pathlib import Path
 
 from twinsdk.errors import TwinError
 
-__all__ = ["capture", "main"]
+__all__ = ["capture", "main", "program"]
 
 _COMMANDS = ("capture", "retarget", "avatar", "models", "doctor")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `twinsdk` with `argv` (default: the process's) and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    return _guarded(program(), list(sys.argv[1:] if argv is None else argv))
+
+
+def program() -> argparse.ArgumentParser:
+    """Return the parser of `twinsdk` with all its commands."""
     parser = argparse.ArgumentParser(
         prog="twinsdk",
         description="One webcam in, a live digital twin out.",
@@ -41,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         module.add_arguments(command)
         command.set_defaults(run=module.run)
-    return _guarded(parser, arguments)
+    return parser
 
 
 def capture(argv: Sequence[str] | None = None) -> int:
