@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from twinsdk.core import quat
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.errors import FormatError, NotHumanoidError
 from twinsdk.formats import load_clip, save_clip
-from twinsdk.formats.markers import Markers, read_c3d, read_trc
+from twinsdk.formats.c3d import read_c3d
+from twinsdk.formats.markers import Markers, read_trc
 from twinsdk.formats.points import clip_of_markers
 
 LIMBS = [
@@ -190,31 +195,118 @@ def test_an_empty_cell_of_a_trc_is_a_marker_not_seen(tmp_path):
     assert np.isfinite(positions[1:]).all()
 
 
-def test_c3d_points_come_in_metres_and_make_a_person(tmp_path):
-    ezc3d = pytest.importorskip("ezc3d", reason="an extra: pip install 'twinsdk[formats]'")
-    clip = walking()
-    markers = labelled(clip, [[1, 0, 0], [0, 0, -1], [0, 1, 0]])
+def c3d(markers, *, processor=84, floats=True, analog=3, lost=()):
+    """A .c3d byte by byte, as the user guide lays it out."""
+    order = ">" if processor == 86 else "<"
+
+    def real(values):
+        raw = np.asarray(values, f"{order}f4")
+        if processor != 85:
+            return raw.tobytes()
+        halves = (raw.astype("<f4") * 4).astype("<f4").view("<u2").reshape(-1, 2)[:, ::-1]
+        return np.ascontiguousarray(halves).tobytes()
+
+    def word(*values):
+        return struct.pack(f"{order}{len(values)}H", *values)
+
+    def group(number, name):
+        return struct.pack("<bb", len(name), -number) + name.encode() + word(3) + b"\0"
+
+    def parameter(number, name, kind, shape, raw):
+        body = struct.pack("<bB", kind, len(shape)) + bytes(shape) + raw + b"\0"
+        return struct.pack("<bb", len(name), number) + name.encode() + word(2 + len(body)) + body
+
+    count, frames = len(markers.names), len(markers.positions)
+    wide = max(len(name) for name in markers.names)
+    labels = b"".join(name.encode().ljust(wide) for name in markers.names)
+    section = (
+        b"\x01\x50\x02" + bytes([processor])
+        + group(1, "POINT")
+        + parameter(1, "LABELS", -1, [wide, count], labels)
+        + parameter(1, "UNITS", -1, [2], b"mm")
+        + parameter(1, "RATE", 4, [], real([markers.fps]))
+    ).ljust(1024, b"\0")  # fmt: skip
+    scale = -1.0 if floats else 0.1
+    header = b"\x02\x50" + word(count, analog, 1, frames, 0) + real([scale]) + word(4, 1)
+    header = (header + real([markers.fps])).ljust(512, b"\0")
+    rows = np.zeros((frames, 4 * count + analog))
+    points = np.nan_to_num(markers.positions) * 1000
+    for m in range(count):
+        rows[:, 4 * m : 4 * m + 3] = points[:, m] / (1.0 if floats else scale)
+    for frame, m in lost:
+        rows[frame, 4 * m + 3] = -1
+    data = real(rows.reshape(-1)) if floats else rows.round().astype(f"{order}i2").tobytes()
+    return header + section + data
+
+
+@pytest.mark.parametrize("processor", [84, 85, 86])
+@pytest.mark.parametrize("floats", [True, False])
+def test_c3d_points_come_in_metres_whatever_wrote_them(tmp_path, processor, floats):
+    markers = labelled(walking(), [[1, 0, 0], [0, 0, -1], [0, 1, 0]])
+    data = c3d(markers, processor=processor, floats=floats, lost=[(2, 0)])
+    (tmp_path / "a.c3d").write_bytes(data)
+    back = read_c3d(tmp_path / "a.c3d")
+    assert (back.names, back.fps) == (markers.names, 60)
+    assert np.isnan(back.positions[2, 0]).all()
+    wanted = markers.positions.copy()
+    wanted[2, 0] = np.nan
+    # Integers are tenths of a millimetre here.
+    np.testing.assert_allclose(back.positions, wanted, atol=1e-5 if floats else 6e-5)
+    person = load_clip(tmp_path / "a.c3d")
+    assert person.world()[1][:, person.skeleton.joint("head"), 1].min() > 1.2
+
+
+def test_c3d_written_by_another_library_is_read(tmp_path):
+    ezc3d = pytest.importorskip("ezc3d", reason="the referee: pip install ezc3d")
+    markers = labelled(walking())
     file = ezc3d.c3d()
     file["parameters"]["POINT"]["RATE"]["value"] = [60.0]
     file["parameters"]["POINT"]["LABELS"]["value"] = list(markers.names)
     file["parameters"]["POINT"]["UNITS"]["value"] = ["mm"]
-    points = np.ones((4, len(markers.names), len(clip)))
+    points = np.ones((4, len(markers.names), len(markers.positions)))
     points[:3] = np.moveaxis(markers.positions * 1000, -1, 0).swapaxes(1, 2)
     file["data"]["points"] = points
     file.write(str(tmp_path / "a.c3d"))
     back = read_c3d(tmp_path / "a.c3d")
     assert (back.names, back.fps) == (markers.names, 60)
     np.testing.assert_allclose(back.positions, markers.positions, atol=1e-5)
-    person = load_clip(tmp_path / "a.c3d")
-    assert person.world()[1][:, person.skeleton.joint("head"), 1].min() > 1.2
 
 
 @pytest.mark.parametrize(
-    "data", [b"nonsense" * 100, b"\x02P" + b"\0" * 600, b"\xffP" + b"\0" * 600]
+    ("spoil", "message"),
+    [
+        (lambda d: b"nonsense" + d[8:], "expected a C3D header"),
+        (lambda d: d[:300], "expected a C3D header"),
+        (lambda d: b"\xff" + d[1:], "parameters lie past"),
+        (lambda d: d[:515] + b"\x07" + d[516:], "processor type"),
+        (lambda d: d[:-50], "cut off"),
+        (lambda d: d[:2] + b"\0\0" + d[4:], "got 0 points"),
+    ],
 )
-def test_malformed_c3d_is_refused(tmp_path, data):
-    pytest.importorskip("ezc3d", reason="an extra: pip install 'twinsdk[formats]'")
-    (tmp_path / "a.c3d").write_bytes(data)
-    with pytest.raises(FormatError) as caught:
+def test_malformed_c3d_is_refused(tmp_path, spoil, message):
+    (tmp_path / "a.c3d").write_bytes(spoil(c3d(labelled(walking(5)))))
+    with pytest.raises(FormatError, match=message) as caught:
         load_clip(tmp_path / "a.c3d")
     assert str(caught.value).endswith("a.c3d")
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=150)
+def test_spoilt_files_never_provoke_anything_but_our_errors(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("markers")
+    binary = data.draw(st.booleans())
+    if binary:
+        raw = bytearray(c3d(labelled(walking(3))))
+    else:
+        save_clip(walking(3), folder / "s.trc")
+        raw = bytearray((folder / "s.trc").read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, min(len(raw), 1400) - 1))
+        raw[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    path = folder / ("a.c3d" if binary else "a.trc")
+    path.write_bytes(raw)
+    try:
+        clip = load_clip(path)
+    except (FormatError, NotHumanoidError):
+        return
+    assert np.isfinite(clip.rotations).all()

@@ -1,27 +1,25 @@
-"""Marker files: TRC text and C3D binary as labelled points over time; TRC is written, too.
+"""Labelled points over time, and TRC, the text form they are kept in.
 
 Points are what a file holds; `twinsdk.formats.points` makes a clip of those that are a person's.
-Source: Motion Analysis TRC as OpenSim documents it; c3d.org user guide (through ezc3d).
+Source: Motion Analysis TRC as OpenSim documents it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
 from twinsdk.core.arrays import F32, F64
 from twinsdk.core.clip import MotionClip
-from twinsdk.core.files import atomic_path, existing_file
-from twinsdk.errors import DependencyError, FormatError
+from twinsdk.core.files import atomic_path
+from twinsdk.errors import FormatError
 from twinsdk.formats.guard import read_bytes, reading
 
-__all__ = ["Markers", "read_c3d", "read_trc", "write_trc"]
+__all__ = ["MAX_MARKERS", "Markers", "filled", "read_trc", "unit_metres", "write_trc"]
 
 MAX_MARKERS = 4096
-_MAX_VALUES = 1 << 28
 _METRES = {"m": 1.0, "meters": 1.0, "metres": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254}
 _TRC_HEADER_LINES = 5
 
@@ -54,7 +52,7 @@ def read_trc(path: str | Path) -> Markers:
         if len(lines) < _TRC_HEADER_LINES or not lines[0].startswith("PathFileType"):
             raise FormatError(f"line 1: expected PathFileType, got {lines[0][:40]!r}")
         header = dict(zip(lines[1].split(), lines[2].split(), strict=False))
-        fps, unit = _rate(header), _unit(header.get("Units", "mm"))
+        fps, unit = _rate(header), unit_metres(header.get("Units", "mm"))
         names = [name.strip() for name in lines[3].split("\t")[2:] if name.strip()]
         if not 1 <= len(names) <= MAX_MARKERS:
             raise FormatError(f"line 4: expected 1 to {MAX_MARKERS} markers, got {len(names)}")
@@ -99,52 +97,6 @@ def write_trc(clip: MotionClip, path: str | Path) -> None:
         temporary.write_text("\n".join([*head, *body, ""]), encoding="utf-8")
 
 
-def read_c3d(path: str | Path) -> Markers:
-    """Read the points of a .c3d.
-
-    Raises:
-        DependencyError: ezc3d is not installed.
-        FileMissingError: There is no such file.
-        FormatError: It is no C3D, or holds no points.
-    """
-    file = existing_file(path, what="C3D")
-    try:
-        ezc3d = import_module("ezc3d")
-    except ImportError as error:
-        raise DependencyError("C3D needs ezc3d: pip install 'twinsdk[formats]'") from error
-    with reading(path, "C3D"):
-        _check_c3d(file)
-        try:
-            content = ezc3d.c3d(str(file))
-        except (OSError, RuntimeError, ValueError, IndexError) as error:
-            raise FormatError(f"the file is malformed ({error})") from None
-        parameters, points = content["parameters"]["POINT"], content["data"]["points"]
-        names = [str(name).strip() for name in parameters["LABELS"]["value"]]
-        unit = _unit(str((parameters["UNITS"]["value"] or ["mm"])[0]))
-        rate = float(np.ravel(parameters["RATE"]["value"])[0])
-        count = points.shape[1]
-        if not 1 <= count <= MAX_MARKERS or not points.shape[2]:
-            raise FormatError(f"expected points over time, got {points.shape[1:]}")
-        names = [names[m] if m < len(names) else f"point{m}" for m in range(count)]
-        positions = np.moveaxis(points[:3], 0, -1).swapaxes(0, 1) * unit
-        lost = ~np.isfinite(positions).all(-1) | (np.abs(positions).max(-1) == 0)
-        positions[lost] = np.nan
-        if not (np.isfinite(rate) and rate > 0):
-            raise FormatError(f"POINT:RATE: expected a positive number, got {rate}")
-        return Markers(names=tuple(names), positions=positions.astype(np.float32), fps=rate)
-
-
-def _check_c3d(file: Path) -> None:
-    """Refuse what the library would allocate for without looking."""
-    with file.open("rb") as stream:
-        head = stream.read(512)
-    if len(head) < 512 or head[1] != 0x50:
-        raise FormatError("expected a C3D header (byte 2 is 0x50), got something else")
-    size = file.stat().st_size
-    if head[0] == 0 or head[0] * 512 - 512 >= size:
-        raise FormatError(f"the parameter block {head[0]} lies past the {size} bytes of the file")
-
-
 def _rate(header: dict[str, str]) -> float:
     try:
         fps = float(header.get("DataRate", ""))
@@ -155,7 +107,12 @@ def _rate(header: dict[str, str]) -> float:
     return fps
 
 
-def _unit(word: str) -> float:
+def unit_metres(word: str) -> float:
+    """Return metres in the unit called `word`.
+
+    Raises:
+        FormatError: There is no such unit.
+    """
     if word.strip().lower() not in _METRES:
         raise FormatError(f"unit: expected one of {', '.join(_METRES)}, got {word!r}")
     return _METRES[word.strip().lower()]

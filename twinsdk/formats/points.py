@@ -17,8 +17,9 @@ from twinsdk.core.arrays import F64, Array
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.errors import NotHumanoidError
+from twinsdk.formats.c3d import read_c3d
 from twinsdk.formats.guard import reading
-from twinsdk.formats.markers import Markers, filled, read_c3d, read_trc
+from twinsdk.formats.markers import Markers, filled, read_trc
 
 __all__ = ["clip_of_markers", "joint_centres", "read_c3d_clip", "read_trc_clip"]
 
