@@ -167,6 +167,30 @@ def test_legs_below_the_picture_stand_whatever_their_visibility_says(puppet):
     assert fit.state is TrackingState.PARTIAL
 
 
+def test_a_raised_hand_is_shown_with_its_elbow_below_the_picture(puppet):
+    local = {
+        "leftUpperArm": puppet.rotation(z=-1.2),
+        "leftLowerArm": puppet.rotation(y=-2.2),
+        "rightUpperArm": puppet.rotation(z=1.2),
+    }
+    fitter = BodyFitter(LEVEL)
+    for k in range(30):
+        seen = puppet.observation(local, k / 30)
+        uv = seen.image_body.uv.copy()
+        for part in ("Elbow", "Hip", "Knee", "Ankle", "Heel", "FootIndex"):
+            uv[[BODY_NAMES.index(f"{side}{part}") for side in ("left", "right")], 1] = 1.1
+        for part in ("Wrist", "Index", "Pinky", "Thumb"):
+            uv[BODY_NAMES.index(f"right{part}"), 1] = 1.3
+        image = ImageLandmarks(names=BODY_NAMES, uv=uv, size_px=(640, 480))
+        fit = fitter.step(
+            Observation(timestamp_ns=seen.timestamp_ns, body=seen.body, image_body=image)
+        )
+    angles = puppet.angles(local, fit.pose.rotations)
+    assert max(angles["leftUpperArm"], angles["leftLowerArm"]) < 5
+    assert fit.joint_confidence[joint("leftLowerArm")] > 0.5
+    assert fit.joint_confidence[joint("rightLowerArm")] == 0
+
+
 def test_a_lost_person_is_held_then_eases_to_rest_and_comes_back(puppet, seated):
     fitter = BodyFitter(LEVEL)
     seen = steps(fitter, puppet, seated, 0, 1.0)[-1]

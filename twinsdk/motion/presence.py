@@ -21,6 +21,7 @@ _SHOULDERS, _HIPS = _pair("Shoulder"), _pair("Hip")
 _ELBOWS, _WRISTS, _INDEXES, _PINKIES = (_pair(p) for p in ("Elbow", "Wrist", "Index", "Pinky"))
 _KNEES, _ANKLES, _HEELS, _TOES = (_pair(p) for p in ("Knee", "Ankle", "Heel", "FootIndex"))
 _FACE = [BODY[n] for n in ("nose", "leftEye", "rightEye", "leftEar", "rightEar")]
+_HAND_SHOWS_ARM, _WRIST_SHOWS_ELBOW = 0.9, 0.9
 _FACE_SHARE = np.full(len(_FACE), 1 / len(_FACE))
 
 
@@ -35,9 +36,12 @@ def group_confidence(points: Array, hands: Array, face: bool) -> Array:
     found = hands.astype(np.float64)
     torso = (points[_SHOULDERS[0]] + points[_SHOULDERS[1]]) / 2
     head = max(float(points[_FACE] @ _FACE_SHARE), float(face))
-    arm = np.minimum(points[_SHOULDERS], points[_ELBOWS])
-    # A hand found by its own tracker shows that the arm's end is there.
-    forearm = np.maximum(np.minimum(arm, points[_WRISTS]), found * np.minimum(arm, 0.9))
+    # A hand found by its own tracker shows that the arm's end is there, and between a shoulder and
+    # a wrist that are seen an elbow below the picture's edge has little freedom left.
+    wrists = np.maximum(points[_WRISTS], _HAND_SHOWS_ARM * found)
+    elbows = np.maximum(points[_ELBOWS], _WRIST_SHOWS_ELBOW * wrists)
+    arm = np.minimum(points[_SHOULDERS], elbows)
+    forearm = np.minimum(arm, wrists)
     knuckles = np.minimum(points[_INDEXES], points[_PINKIES])
     palm = np.minimum(forearm, np.maximum(knuckles, found))
     fingers = np.minimum(forearm, found)
