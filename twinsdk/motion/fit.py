@@ -24,7 +24,7 @@ from twinsdk.motion.rest import GROUP_OF_JOINT, GROUPS, idle_rotations, upright_
 from twinsdk.motion.root import RootFollower
 from twinsdk.motion.smooth import OneEuroConfig, RotationFilter
 from twinsdk.motion.solve import Hints, points_of, solve
-from twinsdk.motion.vectors import turn_x, turn_y
+from twinsdk.motion.vectors import smoothstep, turn_x, turn_y
 
 __all__ = ["BodyFitter", "Fit", "FitConfig"]
 
@@ -147,6 +147,7 @@ class BodyFitter:
         self._good = self._idle.copy()
         self._roll = np.zeros(4)
         self._hand_trust = np.ones(2)
+        self._hand_haste = np.ones(2)
         self._expressions = np.zeros(EXPRESSION_COUNT, np.float32)
         self._last_ns: int | None = None
         self._last: Fit | None = None
@@ -226,6 +227,7 @@ class BodyFitter:
         """
         present = self._presence.fresh
         turned = [None if hand is None else hand @ world.T for hand in hands]
+        hand_px = _palm_px(observation)
         solution = solve(
             _with_hips(points, float(seen[_HIPS[0]] + seen[_HIPS[1]]) / 2),
             seen,
@@ -237,10 +239,11 @@ class BodyFitter:
                 step_s=None if self._last is None else step_s,
                 feet=present[_FEET] * 1.0,
                 palms=present[_PALMS],
-                hand_px=_palm_px(observation),
+                hand_px=hand_px,
             ),
         )
         self._hand_trust = np.where([h is None for h in hands], 1.0, solution.hand_trust)
+        self._hand_haste = _STIFFEST + (1 - _STIFFEST) * smoothstep(hand_px, *_SMALL_HAND_PX)
         trusted = solution.hand_trust > _TRUSTED
         kept = np.exp(-step_s * (1 - solution.roll_certainty) / self.config.roll_memory_s)
         self._roll = solution.roll * kept
@@ -318,7 +321,8 @@ class BodyFitter:
     def _haste(self) -> Array:
         """Return how quickly each of `GROUPS` follows (16,): what is less sure is held stiller."""
         haste = _STIFFEST + (1 - _STIFFEST) * self._presence.confidence
-        haste[_FINGERS] = np.minimum(haste[_FINGERS], _STIFFEST + self._hand_trust)
+        haste[_FINGERS] = np.minimum(haste[_FINGERS], self._hand_haste)
+        haste[_PALMS] = np.minimum(haste[_PALMS], self._hand_haste)
         # What is fading moves by its weight, which is smooth already.
         return np.where(self._presence.seen, haste, 1.0)
 
@@ -380,6 +384,7 @@ _SKELETON_M = 1.70
 _KNUCKLE = HAND["middleMcp"]
 _TRUSTED = 0.25
 _STIFFEST = 0.25
+_SMALL_HAND_PX = (15.0, 60.0)  # palms of few pixels are held still, of many follow at once
 # What limbs can do, rad/s, in the order of GROUPS: a tracker's mix-up becomes a quick move.
 _SPEED = np.array([6, 8, 14, 14, 16, 16, 12, 12, 12, 12, 10, 10, 14, 14, 10, 10], np.float64)
 _TRUNK_M = 0.495
