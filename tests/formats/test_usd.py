@@ -107,3 +107,15 @@ def test_textures_travel_inside_the_package(tmp_path, avatar, capfd):
         pictures = [package.read(name) for name in package.namelist() if name.endswith(".png")]
     assert pictures == [avatar.mesh.materials[1].texture]
     assert "Warning" not in "".join(capfd.readouterr())
+
+
+def test_a_file_on_which_usd_ends_the_process_is_refused(tmp_path, clip, monkeypatch):
+    from twinsdk.formats import usd_read
+
+    save_clip(clip, tmp_path / "a.usdc")
+    # What usd-core does on some spoilt files, done on purpose.
+    monkeypatch.setattr(usd_read, "__name__", "ctypes_crash")
+    (tmp_path / "ctypes_crash.py").write_text("import os\nos.abort()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(FormatError, match=r"usd-core crashed on the file"):
+        load_clip(tmp_path / "a.usdc")

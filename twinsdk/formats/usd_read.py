@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +20,8 @@ from twinsdk.core.clip import MotionClip
 from twinsdk.core.expressions import EXPRESSION_COUNT, EXPRESSION_NAMES
 from twinsdk.core.files import existing_file
 from twinsdk.core.skeleton import MAX_JOINTS
-from twinsdk.errors import FormatError
+from twinsdk.errors import FormatError, TwinError
+from twinsdk.formats import npz
 from twinsdk.formats.face import arkit_name
 from twinsdk.formats.guard import reading
 from twinsdk.formats.nodes import NodeTree, joint_space
@@ -25,12 +32,14 @@ __all__ = ["read_clip"]
 
 _MAX_VALUES = 1 << 28
 _DEFAULT_FPS = 24.0  # USD's own
+_PATIENCE_S = 600
 
 
 def read_clip(path: str | Path) -> MotionClip:
     """Read the motion of the first animated skeleton; up axis and metres per unit are applied.
 
-    Files that refer to other files are refused: nothing but the file itself is opened.
+    usd-core ends the process on some spoilt binary files, so it works in a child process. Files
+    that refer to other files are refused: nothing but the file itself is opened.
 
     Raises:
         DependencyError: usd-core is not installed.
@@ -38,8 +47,33 @@ def read_clip(path: str | Path) -> MotionClip:
         FormatError: It is no USD, refers to other files, or has no skeleton.
     """
     file = existing_file(path, what="USD")
+    modules()
+    with reading(path, "USD"), tempfile.TemporaryDirectory() as folder:
+        out, said = Path(folder) / "clip.npz", Path(folder) / "error.txt"
+        command = [sys.executable, "-m", __name__, str(file.resolve()), str(out), str(said)]
+        # The child finds this package where the parent found it.
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        try:
+            done = subprocess.run(
+                command, env=environment, capture_output=True, timeout=_PATIENCE_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise FormatError(f"usd-core did not finish within {_PATIENCE_S} s") from None
+        if said.exists():
+            raise FormatError(said.read_text(encoding="utf-8"))
+        if done.returncode != 0 or not out.exists():
+            raise FormatError(f"usd-core crashed on the file (exit {done.returncode})")
+        return npz.read_clip(out)
+
+
+def read_here(file: Path) -> MotionClip:
+    """Read in this process; see `read_clip`.
+
+    Raises:
+        FormatError: The file is malformed, as far as usd-core survives it.
+    """
     pxr = modules()
-    with reading(path, "USD"):
+    with _usd_errors(pxr):
         stage = _opened(pxr, file)
         skeleton, query = _animated(pxr, stage)
         joints = [str(joint) for joint in query.GetJointOrder()]
@@ -53,11 +87,18 @@ def read_clip(path: str | Path) -> MotionClip:
         return _clip(pxr, stage, skeleton, joints, rest, local, fps, _faces(animation, grid))
 
 
-def _opened(pxr: SimpleNamespace, file: Path) -> Any:
+@contextmanager
+def _usd_errors(pxr: SimpleNamespace) -> Iterator[None]:
     try:
-        layer = pxr.Sdf.Layer.FindOrOpen(str(file))
+        yield
     except pxr.Tf.ErrorException as error:
-        raise FormatError(f"expected USD, got something else ({str(error)[:80]!r})") from None
+        words = " ".join(str(error).split())
+        raise FormatError(f"the file is malformed ({words[:120]})") from None
+
+
+def _opened(pxr: SimpleNamespace, file: Path) -> Any:
+    # Anonymous, so that a file written anew is read anew.
+    layer = pxr.Sdf.Layer.OpenAsAnonymous(str(file))
     if layer is None:
         raise FormatError("expected USD, got something else")
     others = [name for name in layer.GetCompositionAssetDependencies() if name]
@@ -177,3 +218,18 @@ def _parts(matrix: F64) -> tuple[F64, F64, F64]:
     if scale.min() < 1e-9:
         raise FormatError("expected invertible transforms, got a flat one")
     return matrix[:3, 3], quat.from_matrix(matrix[:3, :3] / scale), scale
+
+
+def _child(file: str, out: str, said: str) -> None:
+    try:
+        with reading("", "USD"):
+            clip = read_here(Path(file))
+    except TwinError as error:
+        text = str(error).removeprefix("USD: ").removesuffix(": ")
+        Path(said).write_text(text, encoding="utf-8")
+        return
+    npz.write_clip(clip, out)
+
+
+if __name__ == "__main__":
+    _child(*sys.argv[1:4])
