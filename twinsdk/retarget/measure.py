@@ -14,6 +14,7 @@ from twinsdk.retarget.retargeter import Retargeter
 __all__ = ["ClipMeasures", "measure"]
 
 _SIDES = ("left", "right")
+_GRAZING_M = 0.002
 _LIMBS = (
     ("UpperArm", "LowerArm"),
     ("LowerArm", "Hand"),
@@ -33,6 +34,8 @@ class ClipMeasures:
         source_slide_m_s: The same in the source, in the avatar's scale.
         standing: Share of foot and frame that stands.
         sunk_m: How far standing ankles are below their level, on average over those below.
+        arms_in_trunk: Share of frames with a forearm or hand more than 2 mm inside the avatar's
+            trunk; None without a mesh.
         jerk_ratio: Mean third difference of wrists and ankles over the source's, scaled.
     """
 
@@ -42,6 +45,7 @@ class ClipMeasures:
     source_slide_m_s: float | None
     standing: float
     sunk_m: float
+    arms_in_trunk: float | None
     jerk_ratio: float
 
 
@@ -73,6 +77,7 @@ def measure(made: Retargeter, source: MotionClip, result: MotionClip) -> ClipMea
         for side in _SIDES
         for end in ("Hand", "Foot")
     ]
+    depth = made.arm_depth(result)
     return ClipMeasures(
         limb_error_mean_deg=float(angles.mean()),
         limb_error_max_deg=float(angles.max()),
@@ -80,6 +85,7 @@ def measure(made: Retargeter, source: MotionClip, result: MotionClip) -> ClipMea
         source_slide_m_s=float(still.mean()) if len(still) else None,
         standing=float(feet.heel_down.mean()),
         sunk_m=float(np.concatenate(sunk).mean()),
+        arms_in_trunk=None if depth is None else float((depth > _GRAZING_M).mean()),
         jerk_ratio=float(np.mean(jerks)) if len(source) > 3 else 1.0,
     )
 

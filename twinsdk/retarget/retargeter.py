@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import overload
 
+import numpy as np
+
+from twinsdk.core.arrays import F32
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.humanoid import HUMANOID_NAMES
@@ -13,6 +16,7 @@ from twinsdk.core.pose import Pose
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.errors import NotHumanoidError
 from twinsdk.retarget.anatomy import virtual_tpose
+from twinsdk.retarget.body import Trunk
 from twinsdk.retarget.calibrate import calibrated
 from twinsdk.retarget.contact import ContactConfig
 from twinsdk.retarget.live import LivePlanter
@@ -33,6 +37,8 @@ class RetargetConfig:
         root: "full" scales travel by leg length, "in-place" keeps the person on the spot,
             "preserve-distance" keeps metres.
         plant_feet: Whether feet that stand still in the source are held still in clips.
+        keep_arms_out: Whether forearms and hands are kept out of the avatar's trunk in clips; needs
+            an avatar with a mesh.
         source_roles: Canonical joint -> joint name of the source; found by itself where None.
         ground_m: Height of the floor in the source's world; read from the clip where None.
         contact: When a foot counts as standing.
@@ -40,6 +46,7 @@ class RetargetConfig:
 
     root: str = "full"
     plant_feet: bool = True
+    keep_arms_out: bool = True
     source_roles: Mapping[str, str] | None = None
     ground_m: float | None = None
     contact: ContactConfig = field(default_factory=ContactConfig)
@@ -89,6 +96,7 @@ class Retargeter:
         self.ankle_height = stances[1].ankle
         self._transfer = Transfer(self.source, self.target, found.world)
         self._twists = Twists(self.target)
+        self._trunk = None if body is None else Trunk(self.target, body)
         self._root = Root(self.source, self.target, *stances, found.world, self.config.root)
         self._planter = Planter(
             self.source,
@@ -109,6 +117,15 @@ class Retargeter:
     def feet(self, clip: MotionClip) -> Feet:
         """Return where the source's feet are, in the avatar's scale, and when they stand."""
         return self._planter.feet(clip.rotations, clip.root_translations, clip.fps)
+
+    def arm_depth(self, result: MotionClip) -> F32 | None:
+        """Return (T,) metres that forearms and hands of a result are inside the trunk.
+
+        None where the avatar has no mesh to tell.
+        """
+        if not self._trunk:
+            return None
+        return self._trunk.depth(result.rotations, result.root_translations).astype(np.float32)
 
     def step(self, pose: Pose, dt_s: float | None = None) -> Pose:
         """Return one pose on the avatar's skeleton.
@@ -143,6 +160,8 @@ class Retargeter:
         roots = self._root(clip.rotations, clip.root_translations)
         if self.config.plant_feet and len(clip) > 1:
             rotations, roots = self._planter(self.feet(clip), rotations, roots, clip.fps)
+        if self._trunk and self.config.keep_arms_out:
+            rotations = self._trunk.apply(rotations, roots, clip.fps)
         if self._twists:
             self._twists.apply(rotations)
         return MotionClip(
