@@ -16,6 +16,7 @@ __all__ = ["Carried", "carry_translations", "identity_rest_skeleton", "with_iden
 
 _IDENTITY_TOLERANCE = 1e-6
 _PELVIS = re.compile(r"(^|[^a-z])(hips?|pelvis)$", re.IGNORECASE)
+_SIDED = re.compile(r"(^|[^a-z])(l|r|left|right)([^a-z]|$)", re.IGNORECASE)  # "L_Hip" is a thigh
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,7 +117,7 @@ def carry_translations(skeleton: Skeleton, rotations: Array, translations: Array
 def _trunk(skeleton: Skeleton) -> list[int]:
     """Return the joints from the root to the pelvis: by its name, else to the first fork."""
     for j, name in enumerate(skeleton.names):
-        if _PELVIS.search(name):
+        if _PELVIS.search(name) and not _SIDED.search(name):
             path = [j]
             while path[0]:
                 path.insert(0, int(skeleton.parents[path[0]]))
