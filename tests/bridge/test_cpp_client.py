@@ -1,0 +1,134 @@
+"""The C++ client (the core of the Unreal plugin): golden bytes, damage, and a live publisher."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twinsdk.bridge import Publisher
+from twinsdk.bridge.keys import make_server_keys, pair
+from twinsdk.core.clock import now_ns
+
+ROOT = Path(__file__).parents[2]
+CLIENT = ROOT / "clients" / "unreal"
+HEADERS = CLIENT / "TwinSdk" / "Source" / "TwinSdk" / "Public"
+GOLDEN = ROOT / "tests" / "golden" / "wire"
+
+
+def has_headers():
+    if shutil.which("g++") is None:
+        return False
+    probe = "#include <zmq.hpp>\n#include <flatbuffers/flatbuffers.h>\nint main() {}\n"
+    found = subprocess.run(
+        ["g++", "-std=c++17", "-fsyntax-only", "-x", "c++", "-"],
+        input=probe, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+    return found.returncode == 0
+
+
+pytestmark = [
+    pytest.mark.referee,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not has_headers(), reason="needs g++, cppzmq-dev, libzmq3-dev and libflatbuffers-dev"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    made = tmp_path_factory.mktemp("cpp") / "twin_client_test"
+    subprocess.run(
+        [
+            "g++", "-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
+            "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+            f"-I{HEADERS}", str(CLIENT / "test" / "twin_client_test.cpp"), "-o", str(made), "-lzmq",
+        ],
+        check=True,
+    )  # fmt: skip
+    return made
+
+
+def run(program, *words):
+    return subprocess.run(
+        [program, *map(str, words)], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize("part", [("golden", GOLDEN), ("damage", GOLDEN), ("jitter",)])
+def test_the_core_holds_under_sanitizers(program, part):
+    done = run(program, *part)
+    assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def streaming(publisher, descriptor, frame_on):
+    stop = threading.Event()
+
+    def send():
+        sequence = 0
+        while not stop.wait(0.01):
+            sequence += 1
+            publisher.send(frame_on(descriptor, sequence, timestamp_ns=now_ns()))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("codec", ["float32", "packed48", "packed32"])
+def test_a_live_stream_decodes_to_what_was_sent(program, codec, descriptor_of_size, frame_on):
+    descriptor = descriptor_of_size(20)
+    with (
+        Publisher("tcp://127.0.0.1:*", avatar=descriptor, codec=codec) as publisher,
+        streaming(publisher, descriptor, frame_on),
+    ):
+        done = run(program, "live", publisher.endpoint, 25)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert len(lines) == 25
+    assert {line[1] for line in lines} == {"20"}
+    assert {line[2] for line in lines} == {f"{descriptor.hash:016x}"}
+    for line in lines:
+        sent = frame_on(descriptor, int(line[0])).pose.rotations[1]
+        got = np.array(line[4:], np.float64)
+        assert abs(abs(got @ sent) - 1) < 1e-5
+    assert "malformed 0" in done.stderr
+
+
+def test_a_stream_with_keys_is_read_with_them_only(program, descriptor_of_size, frame_on, tmp_path):
+    descriptor = descriptor_of_size(4)
+    with (
+        Publisher(
+            "tcp://127.0.0.1:*", avatar=descriptor, keys=make_server_keys(tmp_path)
+        ) as publisher,
+        streaming(publisher, descriptor, frame_on),
+    ):
+        keys = pair("unreal", endpoint=publisher.endpoint, folder=tmp_path).keys
+        done = run(
+            program, "live", publisher.endpoint, 5, keys.server_public, keys.public, keys.secret
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == 5
+
+
+@pytest.mark.skipif(shutil.which("flatc") is None, reason="needs flatc 2.0.8")
+def test_the_committed_reader_is_what_flatc_makes_of_the_schema(tmp_path):
+    version = subprocess.run(["flatc", "--version"], capture_output=True, text=True, check=True)
+    if "2.0.8" not in version.stdout:
+        pytest.skip(f"needs flatc 2.0.8, got {version.stdout.strip()}")
+    subprocess.run(
+        ["flatc", "--cpp", "-o", str(tmp_path), str(ROOT / "schema" / "twin.fbs")], check=True
+    )
+    made = (tmp_path / "twin_generated.h").read_bytes()
+    assert (HEADERS / "twin_generated.h").read_bytes() == made
