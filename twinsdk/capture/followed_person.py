@@ -54,7 +54,9 @@ class FollowedPerson:
         self._face_model = FaceModel(paths, *sure)
         self._hand_models = {side: HandModel(paths, *sure) for side in SIDES}
         self._search_model = HandModel(paths, *sure, hands=2)
-        self._face_follower = Follower(self._face_model, tile_px=_FACE_TILE_PX, margin=1.7)
+        self._face_follower = Follower(
+            self._face_model, tile_px=_FACE_TILE_PX, margin=1.7, slack=0.06
+        )
         self._hand_followers = {
             side: Follower(model, tile_px=_HAND_TILE_PX, margin=2.8)
             for side, model in self._hand_models.items()
