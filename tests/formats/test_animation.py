@@ -84,6 +84,21 @@ def test_any_skeleton_and_motion_comes_back_from_glb(tmp_path_factory, seed, joi
     np.testing.assert_array_equal(back.root_translations, clip.root_translations)
 
 
+def test_joints_with_a_few_of_vrms_names_all_come_back_from_glb(tmp_path, kit):
+    skeleton = Skeleton(
+        names=["pelvis", "torso", "neck", "head", "leftEye"],
+        parents=[-1, 0, 1, 2, 3],
+        rest_translations=np.random.default_rng(1).normal(size=(5, 3)),
+        rest_rotations=np.tile(quat.IDENTITY, (5, 1)),
+    )
+    clip = kit.random_clip(skeleton, 4)
+    save_clip(clip, tmp_path / "a.glb")
+    back = load_clip(tmp_path / "a.glb")
+    assert back.skeleton.matches(skeleton)
+    save_clip(clip, tmp_path / "b.glb", humanoid={"head": "head", "neck": "neck"})
+    assert load_clip(tmp_path / "b.glb").skeleton.matches(skeleton)
+
+
 def test_a_vrma_of_a_rig_with_frames_of_its_own_keeps_every_joint_place(tmp_path, kit):
     canonical = humanoid_skeleton()
     rig = rotated_rest(canonical)

@@ -12,7 +12,7 @@ from twinsdk.core import quat
 from twinsdk.core.arrays import F32, F64
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.expressions import EXPRESSION_COUNT, EXPRESSION_NAMES
-from twinsdk.core.humanoid import HUMANOID_NAMES
+from twinsdk.core.humanoid import HUMANOID_NAMES, REQUIRED_JOINTS
 from twinsdk.errors import FormatError
 from twinsdk.formats import glb, vrm
 from twinsdk.formats.accessors import AccessorReader
@@ -87,7 +87,7 @@ class AnimationFile:
         return self._tracks[which]
 
     def _joints(self) -> JointSpace:
-        """Skin joints and humanoid bones; where there are neither, all that any animation moves."""
+        """Humanoid bones and skin joints; without skins, all that any animation moves as well."""
         if self._space is None:
             count = len(self._tree.names)
             wanted = [
@@ -95,8 +95,9 @@ class AnimationFile:
                 for skin in self._document.items("skins")
                 for node in skin.get("joints", [])
             ]
+            skinned = bool(wanted)
             wanted += list(self._roles)
-            if not wanted:
+            if not skinned:
                 apart = {node for _, node in self._faces()}
                 moved = [node for a in self._animations for node in moved_nodes(a, count)]
                 wanted += [node for node in dict.fromkeys(moved) if node not in apart]
@@ -218,6 +219,8 @@ def write_clip(
     """
     if humanoid is None:
         humanoid = {name: name for name in clip.skeleton.names if name in HUMANOID_NAMES}
+        if not set(REQUIRED_JOINTS) <= set(humanoid):
+            humanoid = {}  # a "head" alone makes no VRM humanoid
     write_motion(clip, path, humanoid)
 
 
