@@ -304,3 +304,30 @@ def test_a_map_written_and_read_is_the_same(tmp_path, canon):
     path.write_text("{")
     with pytest.raises(FormatError, match="expected JSON"):
         load_map(path)
+
+
+def test_a_limb_ends_at_the_wrist_and_not_at_a_hand_joint_or_a_thumb_beyond(bodies, canon):
+    fingers = [name for name in HUMANOID_NAMES if any(f in name for f in FINGERS)]
+    short = {"UpperArm": "humerus", "LowerArm": "radius", "Hand": "wrist"}
+    names = {s + p: s[0] + short[p] for s in ("left", "right") for p in short}
+    body = bodies.other_rig(drop=tuple(fingers), names=names)
+    base = body.skeleton
+    joints = list(base.names)
+    parents, offsets = base.parents.tolist(), base.rest_translations.tolist()
+    for s, sign in (("l", 1), ("r", -1)):
+        wrist = joints.index(f"{s}wrist")
+        for name, above, reach in ((f"{s}hand", wrist, 0.1), (f"{s}thumb", wrist, 0.1)):
+            joints.append(name)
+            parents.append(above)
+            offsets.append([sign * reach, 0, 0.05 if "thumb" in name else 0])
+        joints.append(f"{s}fingers")
+        parents.append(joints.index(f"{s}hand"))
+        offsets.append([sign * 0.04, 0, 0])
+    skeleton = Skeleton(
+        names=joints,
+        parents=parents,
+        rest_translations=offsets,
+        rest_rotations=np.tile(quat.IDENTITY, (len(joints), 1)),
+    )
+    roles = humanoid_map(skeleton).roles
+    assert (roles["leftHand"], roles["rightHand"]) == ("lwrist", "rwrist")

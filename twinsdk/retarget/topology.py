@@ -15,7 +15,7 @@ import numpy as np
 
 from twinsdk.core.arrays import F64
 from twinsdk.core.skeleton import Skeleton
-from twinsdk.retarget.names import fit, is_helper, parts_of, side_of
+from twinsdk.retarget.names import finger_of, fit, is_helper, parts_of, side_of
 
 __all__ = ["Body", "Limb", "Tree", "find_body"]
 
@@ -184,9 +184,12 @@ def _readings(tree: Tree, chain: tuple[int, ...], kind: str) -> dict[tuple[int, 
         score -= 0.1 * float(along[i] / total) + _SKIP_PENALTY * (k - i - 2)
         score -= 3 * (_bend(tree, chain, i, j, upper) + _bend(tree, chain, j, k, lower))
         score += float(fits[i, 0] + fits[j, 1] + fits[k, 2])
+        # A wrist before a hand, an ankle before a foot: the limb ends at the first.
+        score -= _NAME_WEIGHT * float(words[j + 1 : k, 2].max(initial=0))
         if kind == "arm":
             fans = len(tree.branches(chain[k], chain[k - 1]))
-            score += 0.25 * (fans >= 3)  # a joint with fingers is a hand
+            score += 0.25 * (fans >= 3) + 0.15 * (fans == 2)  # fingers leave a hand
+            score -= _HELPER_PENALTY * (finger_of(tree.names[chain[k]]) is not None)
         found[i, j, k] = Limb(
             chain=chain,
             upper=chain[i],
