@@ -1,6 +1,7 @@
 """The base: baked once, sealed by a checksum, healed when damaged; where its data comes from."""
 
 import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -104,3 +105,23 @@ def test_a_spec_file_is_an_avatar(base, avatar, tmp_path):
     path = tmp_path / "me.json"
     AvatarSpec().save(path)
     assert load_avatar(path, progress=False).meta["spec"] == avatar.meta["spec"]
+
+
+def test_an_avatar_from_the_cache_loads_neither_scipy_nor_the_generator(avatar):
+    load_avatar("default", progress=False)  # now it is there
+    code = (
+        "import sys, twinsdk.avatar as a; a.load_avatar('default'); "
+        "print([m for m in ('scipy', 'PIL', 'anny', 'torch', 'twinsdk.avatar.generate') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there():
+    import twinsdk.avatar
+
+    for name in twinsdk.avatar.__all__:
+        assert getattr(twinsdk.avatar, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = twinsdk.avatar.nothing
