@@ -91,8 +91,9 @@ TWINSDK_INLINE void Write(const Rig& rig, bool block_order, std::int64_t b, int 
 }
 
 // Skins blocks [first, last) of one frame. A method has
-//   Block Begin(rig, b): what is decided once for all lanes of a block, and
-//   Apply<W, kNormals>(rig, block, b, lane, p, n): blends W vertices in place.
+//   Block Begin(rig, b): what is decided once for all lanes of a block,
+//   Together<W, kNormals>(): how many vectors of W vertices it takes at once, and
+//   Apply<W, kNormals>(rig, block, b, lane, p, n): blends so many in place.
 template <int W, bool kNormals, bool kMorphs, class Method>
 TWINSDK_INLINE void SkinFrame(const Rig& rig, const SkinJob& job, const Method& method,
                               std::int64_t frame, std::int64_t first, std::int64_t last) {
@@ -102,21 +103,26 @@ TWINSDK_INLINE void SkinFrame(const Rig& rig, const SkinJob& job, const Method& 
   float* positions = job.positions + 3 * frame * rows;
   float* normals = kNormals ? job.normals + 3 * frame * rows : nullptr;
   const float* points = job.points == nullptr ? nullptr : job.points + frame * job.points_stride;
+  constexpr int kTogether = Method::template Together<W, kNormals>();
   for (std::int64_t b = first; b < last; ++b) {
     const typename Method::Block block = method.Begin(rig, b);
-    for (int lane = 0; lane < kBlock; lane += W) {
-      Vector3<W> p = points == nullptr
-                         ? LoadVector<W>(rig.positions.data() + kBlockFloats * b + lane)
-                         : GatherRows<W>(points, rig.rows.data() + kBlock * b + lane);
-      if (kMorphs) AddMorphs<W>(rig, weights, active, b, lane, &p);
+    for (int lane = 0; lane < kBlock; lane += W * kTogether) {
+      Vector3<W> p[kTogether];
+      for (int g = 0; g < kTogether; ++g) {
+        const int own = lane + g * W;
+        p[g] = points == nullptr ? LoadVector<W>(rig.positions.data() + kBlockFloats * b + own)
+                                 : GatherRows<W>(points, rig.rows.data() + kBlock * b + own);
+        if (kMorphs) AddMorphs<W>(rig, weights, active, b, own, &p[g]);
+      }
       if (kNormals) {
         Vector3<W> n = LoadVector<W>(rig.normals.data() + kBlockFloats * b + lane);
-        method.template Apply<W, true>(rig, block, b, lane, &p, &n);
-        Write<W>(rig, job.block_order, b, lane, p, positions);
+        method.template Apply<W, true>(rig, block, b, lane, p, &n);
         Write<W>(rig, job.block_order, b, lane, n, normals);
       } else {
-        method.template Apply<W, false>(rig, block, b, lane, &p, nullptr);
-        Write<W>(rig, job.block_order, b, lane, p, positions);
+        method.template Apply<W, false>(rig, block, b, lane, p, nullptr);
+      }
+      for (int g = 0; g < kTogether; ++g) {
+        Write<W>(rig, job.block_order, b, lane + g * W, p[g], positions);
       }
     }
   }

@@ -180,6 +180,11 @@ struct Dual {
   }
 
   template <int W, bool kNormals>
+  static constexpr int Together() {
+    return 1;
+  }
+
+  template <int W, bool kNormals>
   TWINSDK_INLINE void Apply(const Rig& rig, Block one_sided, std::int64_t b, int lane,
                             Vector3<W>* p, Vector3<W>* n) const {
     if (scales != nullptr) ApplyScale<W, kNormals>(rig, b, lane, p, n);

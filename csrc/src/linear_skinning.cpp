@@ -10,30 +10,48 @@ struct Linear {
   struct Block {};  // nothing to prepare
   TWINSDK_INLINE Block Begin(const Rig&, std::int64_t) const { return {}; }
 
+  // Positions of two vectors at once share the broadcasts of a joint's matrix, which are what a
+  // machine with 16 registers is short of.
+  template <int W, bool kNormals>
+  static constexpr int Together() {
+    return kNormals || W == 16 ? 1 : 2;
+  }
+
   template <int W, bool kNormals>
   TWINSDK_INLINE void Apply(const Rig& rig, Block, std::int64_t b, int lane, Vector3<W>* p,
                             Vector3<W>* n) const {
     if (kNormals) {
       BlendBoth<W>(rig, b, lane, p, n);
     } else {
-      *p = Blend<W>(rig, b, lane, *p);
+      Blend<W, Together<W, kNormals>()>(rig, b, lane, p);
     }
   }
 
   // Positions alone: transform by each joint, then blend (12 multiply-adds a joint, 3 registers).
-  template <int W>
-  TWINSDK_INLINE Vector3<W> Blend(const Rig& rig, std::int64_t b, int lane,
-                                  const Vector3<W>& p) const {
-    Vector3<W> sum = {};
+  template <int W, int N>
+  TWINSDK_INLINE void Blend(const Rig& rig, std::int64_t b, int lane, Vector3<W>* p) const {
+    Lanes<W> x[N] = {}, y[N] = {}, z[N] = {};
     const std::int32_t end = rig.offsets[b + 1];
     for (std::int32_t t = rig.offsets[b]; t < end; ++t) {
-      const Lanes<W> weight = Load<W>(rig.weights.data() + kBlock * std::int64_t{t} + lane);
+      const float* weight = rig.weights.data() + kBlock * std::int64_t{t} + lane;
       const float* m = matrices + 12 * std::ptrdiff_t{rig.joints[t]};
-      sum.x += weight * (p.x * m[0] + (p.y * m[1] + (p.z * m[2] + m[3])));
-      sum.y += weight * (p.x * m[4] + (p.y * m[5] + (p.z * m[6] + m[7])));
-      sum.z += weight * (p.x * m[8] + (p.y * m[9] + (p.z * m[10] + m[11])));
+      AddRow<W, N>(weight, m, p, x);
+      AddRow<W, N>(weight, m + 4, p, y);
+      AddRow<W, N>(weight, m + 8, p, z);
     }
-    return sum;
+    for (int g = 0; g < N; ++g) p[g] = {x[g], y[g], z[g]};
+  }
+
+  // Adds weight * (row . p) to the sums, one entry of the row at a time: two
+  // broadcasts are alive at once, and beside six positions and six sums nothing need be spilled.
+  template <int W, int N>
+  static TWINSDK_INLINE void AddRow(const float* weight, const float* row, const Vector3<W>* p,
+                                    Lanes<W>* sum) {
+    Lanes<W> moved[N];
+    for (int g = 0; g < N; ++g) moved[g] = p[g].z * row[2] + row[3];
+    for (int g = 0; g < N; ++g) moved[g] += p[g].y * row[1];
+    for (int g = 0; g < N; ++g) moved[g] += p[g].x * row[0];
+    for (int g = 0; g < N; ++g) sum[g] += Load<W>(weight + g * W) * moved[g];
   }
 
   // Positions and normals: blend the matrix once, use it twice.

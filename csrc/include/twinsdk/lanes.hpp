@@ -144,7 +144,8 @@ TWINSDK_INLINE Lanes<W> Sqrt(const Lanes<W>& value) {
 
 namespace detail {
 
-// Lane p of register r holds component p % 3 of vertex p / 3; z comes in by a second shuffle.
+// Across all lanes: lane p of register r holds component p % 3 of vertex p / 3; z comes in by a
+// second shuffle.
 constexpr int XyIndex(int width, int r, int i) {
   const int p = r * width + i;
   return p % 3 == 0 ? p / 3 : p % 3 == 1 ? width + p / 3 : -1;
@@ -160,6 +161,16 @@ TWINSDK_INLINE void StoreRegister(float* to, const Lanes<W>& x, const Lanes<W>& 
   Store<W>(to + R * W, __builtin_shufflevector(xy, z, ZIndex(W, R, I)...));
 }
 
+// Within each 16 bytes: lanes P0 and P1 of a, then P2 and P3 of b; one instruction since SSE.
+constexpr int InLaneIndex(int width, const int (&p)[4], int i) {
+  return i / 4 * 4 + p[i % 4] + (i % 4 < 2 ? 0 : width);
+}
+template <int W, int P0, int P1, int P2, int P3, int... I>
+TWINSDK_INLINE Lanes<W> InLane(const Lanes<W>& a, const Lanes<W>& b,
+                               std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(a, b, InLaneIndex(W, {P0, P1, P2, P3}, I)...);
+}
+
 }  // namespace detail
 
 // Writes x0 y0 z0 x1 ... to 3 W floats.
@@ -167,9 +178,27 @@ template <int W>
 TWINSDK_INLINE void StoreInterleaved(float* to, const Lanes<W>& x, const Lanes<W>& y,
                                      const Lanes<W>& z) {
   const std::make_integer_sequence<int, W> lanes;
-  detail::StoreRegister<W, 0>(to, x, y, z, lanes);
-  detail::StoreRegister<W, 1>(to, x, y, z, lanes);
-  detail::StoreRegister<W, 2>(to, x, y, z, lanes);
+  if constexpr (W == 16) {  // AVX-512 shuffles across all lanes of two registers at once
+    detail::StoreRegister<W, 0>(to, x, y, z, lanes);
+    detail::StoreRegister<W, 1>(to, x, y, z, lanes);
+    detail::StoreRegister<W, 2>(to, x, y, z, lanes);
+  } else {
+    const Lanes<W> xxyy = detail::InLane<W, 0, 2, 0, 2>(x, y, lanes);
+    const Lanes<W> yyzz = detail::InLane<W, 1, 3, 1, 3>(y, z, lanes);
+    const Lanes<W> zzxx = detail::InLane<W, 0, 2, 1, 3>(z, x, lanes);
+    const Lanes<W> first = detail::InLane<W, 0, 2, 0, 2>(xxyy, zzxx, lanes);   // x0 y0 z0 x1
+    const Lanes<W> second = detail::InLane<W, 0, 2, 1, 3>(yyzz, xxyy, lanes);  // y1 z1 x2 y2
+    const Lanes<W> third = detail::InLane<W, 1, 3, 1, 3>(zzxx, yyzz, lanes);   // z2 x3 y3 z3
+    if constexpr (W == 8) {
+      Store<W>(to, __builtin_shufflevector(first, second, 0, 1, 2, 3, 8, 9, 10, 11));
+      Store<W>(to + W, __builtin_shufflevector(third, first, 0, 1, 2, 3, 12, 13, 14, 15));
+      Store<W>(to + 2 * W, __builtin_shufflevector(second, third, 4, 5, 6, 7, 12, 13, 14, 15));
+    } else {
+      Store<W>(to, first);
+      Store<W>(to + W, second);
+      Store<W>(to + 2 * W, third);
+    }
+  }
 }
 
 #else
