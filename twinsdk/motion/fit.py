@@ -386,7 +386,7 @@ _TRUSTED = 0.25
 _STIFFEST = 0.25
 _SMALL_HAND_PX = (15.0, 60.0)  # palms of few pixels are held still, of many follow at once
 # What limbs can do, rad/s, in the order of GROUPS: a tracker's mix-up becomes a quick move.
-_SPEED = np.array([6, 8, 14, 14, 16, 16, 12, 12, 12, 12, 10, 10, 14, 14, 10, 10], np.float64)
+_SPEED = np.array([13, 13, 14, 14, 16, 16, 12, 12, 12, 12, 10, 10, 14, 14, 10, 10], np.float64)
 _TRUNK_M = 0.495
 _MAIN = [i for i, name in enumerate(GROUPS) if not name.endswith(("Fingers", "Palm", "Foot"))]
 _FINGERS_OF = [GROUPS.index(f"{side}Fingers") == GROUP_OF_JOINT for side in ("left", "right")]

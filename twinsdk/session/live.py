@@ -20,12 +20,14 @@ import numpy as np
 from twinsdk.avatar import load_avatar
 from twinsdk.bridge import Publisher
 from twinsdk.capture import FrameSource, SourceStatus, Tracker, open_tracker, tracker_config
+from twinsdk.core import quat
 from twinsdk.core.arrays import I32
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clock import now_ns
 from twinsdk.core.frame import TwinFrame
 from twinsdk.core.image import Image
 from twinsdk.core.observation import Observation
+from twinsdk.core.pose import Pose
 from twinsdk.motion import BodyFitter, FitConfig
 from twinsdk.retarget import Retargeter
 from twinsdk.session.source import open_source
@@ -34,6 +36,7 @@ from twinsdk.session.timing import StageStats, StageTimes
 __all__ = ["Session", "SessionConfig", "Step"]
 
 _PATIENCE_S = 0.1
+_EFFECTIVE_M = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +137,7 @@ class Session:
         self._people: dict[int, _Person] = {}
         self._retargeter: Retargeter | None = None
         self._joint_rows: I32 | None = None
+        self._still_eyes = _looks_by_morphs(self.avatar)
         self._slot: queue.Queue[_Tracked | BaseException | None] = queue.Queue(
             maxsize=1 if self._source.live else 2
         )
@@ -293,7 +297,7 @@ class Session:
             self._retargeter = Retargeter(fit.pose.skeleton, self.avatar)
             self._joint_rows = _source_rows(self.avatar, fit.pose.skeleton.names)
         with self.times.measure("retarget"):
-            pose = self._retargeter.step(fit.pose)
+            pose = self._retargeter.step(_eyes_at_rest(fit.pose) if self._still_eyes else fit.pose)
         frame = TwinFrame(
             avatar_id=person.avatar_id,
             sequence=person.sequence,
@@ -306,6 +310,18 @@ class Session:
         )
         person.sequence = (person.sequence + 1) % 2**32
         return frame
+
+
+def _looks_by_morphs(avatar: Avatar) -> bool:
+    """Return whether the avatar's eyeLook morphs turn its eyes; its eye bones must then rest."""
+    rows = [i for i, name in enumerate(avatar.morphs.names) if name.startswith("eyeLook")]
+    return bool(rows) and bool(np.abs(avatar.morphs.offsets[rows]).max() > _EFFECTIVE_M)
+
+
+def _eyes_at_rest(pose: Pose) -> Pose:
+    rotations = pose.rotations.copy()
+    rotations[[pose.skeleton.joint("leftEye"), pose.skeleton.joint("rightEye")]] = quat.IDENTITY
+    return replace(pose, rotations=rotations)
 
 
 def _source_rows(avatar: Avatar, names: tuple[str, ...]) -> I32:
