@@ -316,3 +316,26 @@ def test_live_planting_leaves_a_body_in_the_air_alone(canon):
         a, b = made.step(high, 1 / FPS), loose.step(high)
         np.testing.assert_allclose(a.rotations, b.rotations, atol=1e-5)
         np.testing.assert_allclose(a.root_translation, b.root_translation, atol=1e-5)
+
+
+@pytest.mark.parametrize("tilt_deg", [1.5, 8.0])
+def test_a_floor_slightly_off_level_is_levelled_and_a_slope_is_kept(canon, bodies, tilt_deg):
+    clip = walk(canon, seconds=6.0)
+    body = bodies.other_rig(names={name: f"my {name}" for name in canon.names})
+    tilt = quat.from_axis_angle(np.array([1.0, 0, 0]), np.radians(tilt_deg))
+    turned = MotionClip(
+        skeleton=body.skeleton,
+        fps=FPS,
+        rotations=np.concatenate(
+            [quat.multiply(tilt, clip.rotations[:, :1]), clip.rotations[:, 1:]], axis=1
+        ),
+        root_translations=quat.rotate(tilt, clip.root_translations),
+    )
+    made = Retargeter(body.skeleton, canon, sample=turned)
+    out = made.clip(turned)
+    foot = out.world()[1][made.feet(turned).heel_down[0], canon.joint("leftFoot"), 1]
+    if tilt_deg < 2:
+        assert any("off level" in note for note in made.notes)
+        assert np.ptp(foot) < 0.02
+    else:
+        assert not any("floor was" in note for note in made.notes)

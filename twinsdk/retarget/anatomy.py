@@ -20,7 +20,7 @@ from twinsdk.core.humanoid import HUMANOID_NAMES, HUMANOID_PARENTS, humanoid_ske
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.errors import NotHumanoidError
 
-__all__ = ["TPose", "body_frame", "parent_role", "virtual_tpose"]
+__all__ = ["TPose", "body_frame", "joint_places", "parent_role", "virtual_tpose"]
 
 _SIDES = ("left", "right")
 _FINGERS = ("Thumb", "Index", "Middle", "Ring", "Little")
@@ -77,12 +77,18 @@ def virtual_tpose(
         else:
             world[j] = quat.multiply(world[above], rest[j])
         local[j] = world[j] if above < 0 else quat.multiply(quat.conjugate(world[above]), world[j])
+    places = joint_places(skeleton, world)
+    return TPose(world=world, local=local, positions=places, frame=frame)
+
+
+def joint_places(skeleton: Skeleton, world: Array) -> F64:
+    """Return where joints are (J, 3) when they are turned to `world` (J, 4); the root at 0."""
     places = np.zeros((len(skeleton), 3))
     offsets = skeleton.rest_translations.astype(np.float64)
     for j in range(1, len(skeleton)):
         above = int(skeleton.parents[j])
         places[j] = places[above] + quat.rotate(world[above], offsets[j])
-    return TPose(world=world, local=local, positions=places, frame=frame)
+    return places
 
 
 def body_frame(positions: Array, roles: Mapping[str, int], *, snap: bool) -> F64:

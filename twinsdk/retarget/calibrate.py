@@ -16,7 +16,7 @@ from twinsdk.core.arrays import F64, Array
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.errors import NotHumanoidError
-from twinsdk.retarget.anatomy import TPose, body_frame, virtual_tpose
+from twinsdk.retarget.anatomy import TPose, body_frame, joint_places, virtual_tpose
 from twinsdk.retarget.contact import ContactConfig, contacts, runs, speeds
 from twinsdk.retarget.proportion import stance
 from twinsdk.retarget.transfer import Rig
@@ -27,6 +27,9 @@ _MOST_FRAMES = 600
 _LEAST_STANCE_S = 0.25
 _MOST_FLOOR = 0.35  # leg lengths from zero that a floor is believed without anybody standing
 _MOST_SOLE_TILT = np.radians(35)
+_LEAST_FLOOR_POINTS = 40
+_LEAST_SPREAD = 0.5  # leg lengths: standing on one spot tells no slope
+_FLOOR_TILT = (np.radians(0.2), np.radians(2.5))
 _SIDES = ("left", "right")
 _UP = np.array([0.0, 1.0, 0.0])
 
@@ -88,6 +91,10 @@ def calibrated(
     rig = _rig(skeleton, roles, tpose)
     turns, places = quat.multiply(world, turns), quat.rotate(world, places)
     down = _standing(rig, places, clip.fps / step)
+    level, words = _level_floor(rig, places, down)
+    notes.extend(words)
+    world = quat.multiply(level, world)
+    turns, places = quat.multiply(level, turns), quat.rotate(level, places)
     ground = _ground(rig, places, down)
     rig, words = _level_soles(rig, turns, down, clip.fps / step)
     notes.extend(words)
@@ -146,6 +153,36 @@ def _standing(rig: Rig, places: Array, fps: float) -> dict[str, Array]:
     return down
 
 
+def _level_floor(rig: Rig, places: Array, down: Mapping[str, Array]) -> tuple[F64, list[str]]:
+    """Return the turn (4,) that levels the floor the feet stood on, and words about it.
+
+    Optical systems are calibrated by hand: their floors tilt by a degree, which over a few metres
+    of walking lifts a foot by its own height. Steps and slopes are steeper, or no plane.
+    """
+    identity = np.array([0.0, 0.0, 0.0, 1.0])
+    leg = stance(rig).leg
+    points = np.concatenate([places[down[side], rig.roles[f"{side}Foot"]] for side in _SIDES])
+    if len(points) < _LEAST_FLOOR_POINTS:
+        return identity, []
+    points = points / leg
+    flat = points[:, [0, 2]] - points[:, [0, 2]].mean(0)
+    spread = np.linalg.svd(flat, compute_uv=False) / np.sqrt(len(flat))
+    height = points[:, 1] - points[:, 1].mean()
+    if spread[0] < _LEAST_SPREAD:
+        return identity, []
+    # A straight walk says nothing of the slope across it: ridge it towards level.
+    ridge = len(flat) * 0.05**2 * np.eye(2)
+    slope = np.linalg.solve(flat.T @ flat + ridge, flat.T @ height)
+    rest = height - flat @ slope
+    tilt = float(np.arctan(np.linalg.norm(slope)))
+    explained = 1 - float((rest**2).mean() / max((height**2).mean(), 1e-12))
+    if not (_FLOOR_TILT[0] < tilt < _FLOOR_TILT[1] and explained > 0.5 and rest.std() < 0.04):
+        return identity, []
+    normal = np.array([-slope[0], 1.0, -slope[1]])
+    turn: F64 = quat.between(normal, _UP)
+    return turn, [f"the floor was {np.degrees(tilt):.1f} degrees off level; levelled"]
+
+
 def _ground(rig: Rig, places: Array, down: Mapping[str, Array]) -> float:
     """Return the floor's height: where ankles stand, less their height above their soles."""
     heights = [places[down[side], rig.roles[f"{side}Foot"], 1] for side in _SIDES]
@@ -187,7 +224,12 @@ def _level_soles(
             world[toes] = quat.multiply(tilt, world[toes])
         if angle > np.radians(3):
             words.append(f"{side} sole levelled by {np.degrees(angle):.0f} degrees from stance")
-    tpose = replace(rig.tpose, world=world, local=_locals(rig.skeleton, world))
+    tpose = replace(
+        rig.tpose,
+        world=world,
+        local=_locals(rig.skeleton, world),
+        positions=joint_places(rig.skeleton, world),
+    )
     return replace(rig, tpose=tpose), words
 
 
