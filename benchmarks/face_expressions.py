@@ -241,7 +241,7 @@ def train() -> None:
     # other proportions. The network learns to read through these.
     rests = np.array([f.neutral for f in faces])
     doubts = [f.laid[f.at_rest] - f.neutral for f in faces]
-    doubts += [0.7 * (others - f.neutral) for f, others in zip(faces, [rests] * len(faces))]
+    doubts += [0.7 * (rests - f.neutral) for f in faces]
     doubts += [canonical * rng.normal(0, 0.05, (200, 1, 3))]
     doubt = np.concatenate([d.reshape(-1, 478, 3) for d in doubts])
     doubt = np.concatenate([doubt, doubt[:, flipped] * [-1, 1, 1]])

@@ -115,6 +115,17 @@ def test_status_tells_ready_missing_and_damaged(cache: Path) -> None:
     assert states["pose_landmarker_heavy.task"] == "missing"
 
 
+def test_with_googles_face_bundle_the_assembled_one_is_not_needed(cache: Path) -> None:
+    fill(cache)
+    (cache / models.BUILT_NAMES["face"]).unlink()
+    needed = {row.path.name for row in model_status() if row.needed}
+    assert models.BUILT_NAMES["face"] in needed
+    small_bundle(
+        cache / "face_landmarker.task", (*models.MEMBERS["face"], models.BLENDSHAPES_MEMBER)
+    )
+    assert all(row.state == "ready" for row in model_status() if row.needed)
+
+
 def test_a_bundle_is_stored_aligned_and_the_same_every_time() -> None:
     files = {"a.tflite": b"x" * 33, "longer_name.tflite": b"y" * 100}
     data = model_surgery.bundle(files)

@@ -159,31 +159,31 @@ def model_status(model_dir: str | Path | None = None) -> list[ModelStatus]:
     official = {remote.name for remote in OFFICIAL_BUNDLES}
     rows = []
     for kind in MEMBERS:
+        covered = False
         for name in _candidates(kind, "heavy" if kind == "pose" else "full"):
             path = next(
                 (base / name for base in (folder, cache) if base and (base / name).exists()),
                 cache / name,
             )
-            built = name == BUILT_NAMES[kind]
             if folder is not None and path.parent == folder:
                 source = "your folder"
             elif name in official:
                 source = "Google's official bundle (twinsdk models --fetch --official)"
             else:
                 source = "assembled from the PyPI wheel mediapipe 0.10.21"
-            problem = _problem(kind, path) if path.exists() else None
-            state = "missing" if not path.exists() else "damaged" if problem else "ready"
-            size = path.stat().st_size if path.exists() else None
+            there = path.exists()
+            state = "missing" if not there else "damaged" if _problem(kind, path) else "ready"
             rows.append(
                 ModelStatus(
                     name=f"{kind}: {name}",
-                    needed=built,
+                    needed=name == BUILT_NAMES[kind] and not covered,
                     source=source,
                     path=path,
-                    size_bytes=size,
+                    size_bytes=path.stat().st_size if there else None,
                     state=state,
                 )
             )
+            covered |= kind == "face" and state == "ready"  # another face bundle does as well
     return rows
 
 
