@@ -339,3 +339,32 @@ def test_a_floor_slightly_off_level_is_levelled_and_a_slope_is_kept(canon, bodie
         assert np.ptp(foot) < 0.02
     else:
         assert not any("floor was" in note for note in made.notes)
+
+
+def test_toes_that_were_not_captured_bend_on_the_floor_and_nowhere_else(canon, bodies):
+    count = 60
+    body = bodies.other_rig(drop=("leftToes", "rightToes"))
+    source = body.skeleton
+    rotations = np.tile(source.rest_rotations.astype(float), (count, 1, 1))
+    pitch = np.radians(50) * np.sin(np.linspace(0, np.pi, count))
+    # The left heel lifts about the ball; the right foot points down in the air.
+    for side in ("left", "right"):
+        turn = quat.from_axis_angle(np.array([1.0, 0, 0]), pitch)
+        rotations[:, source.joint(f"{side}Foot")] = turn
+    raised = quat.from_axis_angle(np.array([1.0, 0, 0]), np.full(count, -1.2))
+    rotations[:, source.joint("rightUpperLeg")] = raised
+    roots = np.tile(canon.rest_translations[0].astype(float), (count, 1))
+    ball = canon.rest_translations[canon.joint("leftToes")].astype(float)
+    roots[:, 1] += ball[1] - quat.rotate(rotations[:, source.joint("leftFoot")], ball)[:, 1]
+    clip = MotionClip(skeleton=source, fps=FPS, rotations=rotations, root_translations=roots)
+    left, right = canon.joint("leftToes"), canon.joint("rightToes")
+    tips = []
+    for plant in (True, False):
+        config = RetargetConfig(plant_feet=plant, ground_m=0.0)
+        made = Retargeter(source, canon, config)
+        out = made.clip(clip)
+        turns, places = out.world()
+        tips.append((places[:, left] + quat.rotate(turns[:, left], np.array([0, 0, 0.07])))[:, 1])
+        assert np.degrees(quat.angle(out.rotations[:, right], quat.IDENTITY)).max() < 0.1
+    assert tips[1].min() < -0.02
+    assert tips[0].min() > 0.0

@@ -19,6 +19,7 @@ from twinsdk.core.kernel import forward_kinematics
 from twinsdk.retarget.contact import ContactConfig, contacts, runs, speeds
 from twinsdk.retarget.ik import two_bone
 from twinsdk.retarget.proportion import Stance
+from twinsdk.retarget.toes import bend_toes
 from twinsdk.retarget.transfer import Rig
 
 __all__ = ["Feet", "Planter"]
@@ -36,12 +37,14 @@ class Feet:
     Attributes:
         ankles, toes: (2, T, 3) metres of the target.
         heel_down, toe_down: (2, T) whether they stand.
+        sunk: (2, T) how far ankle or ball is below the height it has on the floor, metres.
     """
 
     ankles: F64
     toes: F64
     heel_down: Array
     toe_down: Array
+    sunk: F64
 
 
 class Planter:
@@ -87,7 +90,8 @@ class Planter:
         stance, roles = self._stances[0], self.source.roles
         tracks: dict[str, list[Array]] = {"Foot": [], "Toes": []}
         standing: dict[str, list[Array]] = {"Foot": [], "Toes": []}
-        for side in _SIDES:
+        sunk = np.zeros((2, len(places)))
+        for i, side in enumerate(_SIDES):
             for part in ("Foot", "Toes"):
                 role = f"{side}{part}" if f"{side}{part}" in roles else f"{side}Foot"
                 points = places[:, roles[role]]
@@ -99,12 +103,14 @@ class Planter:
                 speed = speeds(points, fps) / stance.leg
                 standing[part].append(contacts(height, speed, fps, self._config))
                 tracks[part].append(points)
+                sunk[i] = np.maximum(sunk[i], -height * self.leg)
         pelvis = (places[:, roles["leftUpperLeg"]] + places[:, roles["rightUpperLeg"]]) / 2
         return Feet(
             ankles=np.stack([self._scaled(p, pelvis) for p in tracks["Foot"]]),
             toes=np.stack([self._scaled(p, pelvis) for p in tracks["Toes"]]),
             heel_down=np.stack(standing["Foot"]),
             toe_down=np.stack(standing["Toes"]),
+            sunk=sunk,
         )
 
     # What planting a frame at a time needs, as plain floats.
@@ -209,7 +215,18 @@ class Planter:
         out = rotations.copy()
         for side, goal in zip(_SIDES, goals, strict=True):
             self._solve(out, side, turns, places, goal)
-        return out, out_roots.astype(np.float32)
+        final_roots = out_roots.astype(np.float32)
+        self._bend_toes(out, final_roots, feet)
+        return out, final_roots
+
+    def _bend_toes(self, out: F32, roots: F32, feet: Feet) -> None:
+        """Bend toes that the source does not drive, where the floor would."""
+        for i, side in enumerate(_SIDES):
+            role = f"{side}Toes"
+            if role in self.target.roles and role not in self.source.roles:
+                floor = self.target_levels[side]["Toes"] - feet.sunk[i]
+                length = float(np.linalg.norm(self._toe[side]))
+                bend_toes(self.target, role, out, roots, floor, length)
 
     def _scaled(self, points: Array, pelvis: Array) -> Array:
         if self._factors[0] == 0:  # in place: the feet move about a pelvis that does not travel
