@@ -17,7 +17,18 @@ from twinsdk.errors import TwinError
 
 __all__ = ["capture", "main", "program"]
 
-_COMMANDS = ("capture", "retarget", "avatar", "models", "doctor")
+_COMMANDS = (
+    "capture",
+    "retarget",
+    "avatar",
+    "view",
+    "record",
+    "replay",
+    "relay",
+    "keys",
+    "models",
+    "doctor",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twinsdk.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from twinsdk.bridge.vmc import VmcSender
+    from twinsdk.session.live import Step
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
@@ -68,6 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     out.add_argument("--no-stream", dest="stream", action="store_const", const=None)
     out.add_argument(
+        "--vmc",
+        metavar="HOST:PORT",
+        help="send to a VMC receiver too (VSeeFace, Warudo, EVMC4U...; port 39539 by habit)",
+    )
+    out.add_argument(
         "--record",
         action="append",
         default=[],
@@ -93,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
     _check_outputs(args)
     from twinsdk.avatar import load_avatar
     from twinsdk.bridge import Publisher
+    from twinsdk.bridge.keys import keys_for
+    from twinsdk.bridge.vmc import VmcSender
     from twinsdk.cli.status import StatusLine
     from twinsdk.session.film import Film
     from twinsdk.session.live import Session, SessionConfig
@@ -106,7 +117,10 @@ def run(args: argparse.Namespace) -> int:
         source = stack.enter_context(open_source(spec, **options))
         publisher = None
         if args.stream:
-            publisher = stack.enter_context(Publisher(args.stream, avatar=avatar))
+            publisher = stack.enter_context(
+                Publisher(args.stream, avatar=avatar, keys=keys_for(args.stream))
+            )
+        vmc = stack.enter_context(VmcSender(args.vmc, avatar=avatar)) if args.vmc else None
         recorder = (
             stack.enter_context(Recorder(args.record, avatar=avatar)) if args.record else None
         )
@@ -125,6 +139,7 @@ def run(args: argparse.Namespace) -> int:
                 if recorder is not None:
                     for frame in step.frames[:1]:
                         recorder.add(frame, step.media_ns)
+                _send(vmc, step)
                 if film is not None:
                     film.add(step)
                 if window is not None and not window.show(step):
@@ -146,6 +161,12 @@ def run(args: argparse.Namespace) -> int:
     if args.benchmark:
         print(benchmark_table(report))
     return 130 if interrupted else 0
+
+
+def _send(vmc: VmcSender | None, step: Step) -> None:
+    """VMC knows one person an address: the first."""
+    if vmc is not None and step.frames:
+        vmc.send(step.frames[0])
 
 
 def _source(args: argparse.Namespace) -> tuple[int | str, dict[str, Any]]:

@@ -23,7 +23,7 @@ EXAMPLES = """examples:
 Finding = tuple[str, str, str]  # state ("ok", "note" or "fault"), what was found, what to do
 
 _PACKAGES = ("numpy", "scipy", "torch", "mediapipe", "pyzmq", "flatbuffers", "trimesh", "aiohttp")
-_OPTIONAL = {"open3d": "pictures and films", "anny": "making avatars"}
+_OPTIONAL = {"open3d": "pictures and films"}
 # What MediaPipe and Open3D load at run time and a bare Debian lacks.
 _LIBRARIES = {"EGL": "libegl1", "GLESv2": "libgles2", "GL": "libgl1", "X11": "libx11-6"}
 _PORTS = (5560, 5561)

@@ -65,9 +65,8 @@ class TwinPainter:
         """Return a camera that holds the whole way of `frames`, legs only where they were seen."""
         skeleton, roles = self._avatar.skeleton, self._avatar.roles()
         knee = [skeleton.joint(roles[f"{side}LowerLeg"]) for side in ("left", "right")]
-        elbow = [skeleton.joint(roles[f"{side}LowerArm"]) for side in ("left", "right")]
         confidence = np.mean([frame.joint_confidence for frame in frames], axis=0)
-        whole = confidence[knee].max() > 0.35 or confidence[elbow].max() < 0.35
+        whole = confidence[knee].max() > 0.35
         reach = np.concatenate(
             [frame.pose.world()[1] for frame in frames[:: max(1, len(frames) // 60)]]
         )
