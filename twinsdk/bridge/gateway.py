@@ -38,7 +38,7 @@ from twinsdk.bridge.wire import VERSION
 from twinsdk.core.files import existing_file
 from twinsdk.errors import EndpointError, TwinError, WireError
 
-__all__ = ["Gateway"]
+__all__ = ["Gateway", "is_loopback"]
 
 PAGE = Path(__file__).parent / "web"
 _MAX_MESSAGE_BYTES = 1 << 16
@@ -105,7 +105,7 @@ class Gateway:
         keys: ClientKeys | None = None,
         page: str | Path = PAGE,
     ) -> None:
-        if not _is_loopback(host) and not secret:
+        if not is_loopback(host) and not secret:
             raise EndpointError(
                 "view: other machines could see this stream; give a secret, or stay on "
                 f"127.0.0.1: {host}:{port}"
@@ -194,7 +194,7 @@ class Gateway:
     ) -> web.StreamResponse:
         """Let in who has the secret, and no page of another site."""
         host = urlsplit(f"//{request.host}").hostname or ""
-        if not self._secret and not _is_loopback(host):  # another name for us: DNS rebinding
+        if not self._secret and not is_loopback(host):  # another name for us: DNS rebinding
             raise web.HTTPForbidden(text="open the page by the address that was printed\n")
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.host:
@@ -345,7 +345,8 @@ class Gateway:
             client.sent += len(poses)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a host."""
     if host == "localhost":
         return True
     try:

@@ -30,6 +30,7 @@ __all__ = [
     "Token",
     "clients",
     "default_key_folder",
+    "keys_for",
     "load_server_keys",
     "make_server_keys",
     "pair",
@@ -158,6 +159,20 @@ def load_server_keys(folder: str | Path | None = None) -> ServerKeys:
         raise FormatError(f"keys: expected a secret-key line: {place / _SERVER_FILE}")
     public = zmq.curve_public(found["secret"].encode()).decode()
     return ServerKeys(public=public, secret=found["secret"], folder=place)
+
+
+def keys_for(endpoint: str, folder: str | Path | None = None) -> ServerKeys | None:
+    """Return the keys an endpoint needs: the folder's where others can reach it, else None.
+
+    With a folder named, its keys are used on this machine too.
+
+    Raises:
+        EndpointError: The endpoint is malformed.
+        FileMissingError: Keys are needed and there are none yet.
+    """
+    if parse_endpoint(endpoint).local and folder is None:
+        return None
+    return load_server_keys(folder)
 
 
 def pair(name: str, *, endpoint: str, folder: str | Path | None = None) -> Token:
