@@ -29,7 +29,7 @@ _MOST_FLOOR = 0.35  # leg lengths from zero that a floor is believed without any
 _MOST_SOLE_TILT = np.radians(35)
 _LEAST_FLOOR_POINTS = 40
 _LEAST_SPREAD = 0.5  # leg lengths: standing on one spot tells no slope
-_FLOOR_TILT = (np.radians(0.2), np.radians(2.5))
+_FLOOR_TILT = (np.radians(0.2), np.radians(3.5))
 _SIDES = ("left", "right")
 _UP = np.array([0.0, 1.0, 0.0])
 
