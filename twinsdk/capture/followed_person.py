@@ -93,12 +93,13 @@ class FollowedPerson:
         before = self._body
         hands_due = _due(self._frame, self._config.hands_every, 0)
         face_due = _due(self._frame, self._config.face_every, 1)
+        search_due = hands_due and self._lost()  # before workers count what they miss
         hands = (
             {side: self._start(partial(self._find_hand, side, image, before)) for side in SIDES}
             if hands_due
             else {}
         )
-        searched = self._start(lambda: self._search(small)) if hands_due and self._lost() else None
+        searched = self._start(lambda: self._search(small)) if search_due else None
         face = self._start(lambda: self._find_face(image, before)) if face_due else None
         if self._frame > 0:
             self._body = self._find_body(small, image.size_px)
