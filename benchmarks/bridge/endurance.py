@@ -1,0 +1,212 @@
+"""What the stream bears: many receivers, relays in a row, a flood of malformed messages.
+
+    python benchmarks/bridge/endurance.py fanout [--receivers 100]
+    python benchmarks/bridge/endurance.py relays [--receivers 1000]
+    python benchmarks/bridge/endurance.py fuzz [--messages 1000000]
+
+Receivers are plain SUB sockets with CONFLATE in one process of their own, so that one machine can
+hold them; `fanout` runs raw PUB/SUB beside ours. Times are send to receive, one machine's clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import struct
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+import zmq
+from latency import avatar, frame, restamped
+
+from twinsdk.bridge import Publisher, Relay, Subscriber
+from twinsdk.bridge.layout import read_layout
+from twinsdk.core.clock import now_ns
+
+
+def receive(pipe: Connection, endpoint: str, count: int, seconds: float, raw: bool) -> None:
+    """Read `count` sockets for a while; send the ages in microseconds and what was missed."""
+    context = zmq.Context(io_threads=1)
+    context.setsockopt(zmq.MAX_SOCKETS, count + 16)
+    poller = zmq.Poller()
+    sockets = []
+    for _ in range(count):
+        socket = context.socket(zmq.SUB)
+        if not raw:
+            socket.setsockopt(zmq.CONFLATE, 1)
+            socket.setsockopt(zmq.RCVBUF, 8192)
+        socket.setsockopt(zmq.SUBSCRIBE, b"")
+        socket.connect(endpoint)
+        poller.register(socket, zmq.POLLIN)
+        sockets.append(socket)
+    pipe.send("connected")
+    last: dict[Any, int] = {}
+    ages, missed, layout = [], 0, None
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for socket, _ in poller.poll(100):
+            message = socket.recv()
+            now = now_ns()
+            if raw:
+                sent, sequence = struct.unpack_from("<qI", message)
+            else:
+                if layout is None or not layout.fits(message):
+                    layout = read_layout(message)
+                values = layout.read_scalars(message)
+                sent, sequence = values[4], values[2]
+            ages.append(now - sent)
+            if socket in last:
+                missed += sequence - last[socket] - 1
+            last[socket] = sequence
+    pipe.send((np.array(ages) / 1e3, missed, len(last)))
+    context.destroy(linger=0)
+
+
+def measured(endpoint: str, count: int, seconds: float, send: Any, rate: float, raw: bool) -> str:
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=receive, args=(there, endpoint, count, seconds + 3, raw)
+    )
+    process.start()
+    here.recv()
+    time.sleep(1 + count / 500)
+    start, cpu, due = time.monotonic(), time.process_time(), time.monotonic()
+    sent = 0
+    while time.monotonic() - start < seconds:
+        due += 1 / rate
+        time.sleep(max(0, due - time.monotonic()))
+        sent += 1
+        send(sent)
+    load = (time.process_time() - cpu) / (time.monotonic() - start)
+    ages, missed, heard = here.recv()
+    process.join()
+    p50, p99 = np.percentile(ages, (50, 99))
+    return (
+        f"{heard} of {count} receivers at {rate:g} Hz: p50 {p50:.0f} us, p99 {p99:.0f} us, "
+        f"missed {missed} of {missed + len(ages)}, sender CPU {100 * load:.1f} %"
+    )
+
+
+def fanout(receivers: int, seconds: float) -> None:
+    descriptor = avatar()
+    base = frame(descriptor, 0)
+    for _ in range(2):
+        context = zmq.Context()
+        socket = context.socket(zmq.PUB)
+        port = socket.bind_to_random_port("tcp://127.0.0.1")
+
+        def send_raw(i: int, s: Any = socket) -> None:
+            s.send(struct.pack("<qI", now_ns(), i) + bytes(580))
+
+        place = f"tcp://127.0.0.1:{port}"
+        print("raw    ", measured(place, receivers, seconds, send_raw, 60, raw=True))
+        context.destroy(linger=0)
+        with Publisher("tcp://127.0.0.1:*", avatar=descriptor) as publisher:
+
+            def send_ours(i: int, p: Publisher = publisher) -> None:
+                p.send(restamped(base, i))
+
+            print(
+                "twinsdk",
+                measured(publisher.endpoint, receivers, seconds, send_ours, 60, raw=False),
+            )
+
+
+def relays(receivers: int, seconds: float) -> None:
+    descriptor = avatar()
+    base = frame(descriptor, 0)
+    with (
+        Publisher("tcp://127.0.0.1:*", avatar=descriptor) as publisher,
+        Relay([publisher.endpoint], "tcp://127.0.0.1:*") as first,
+        Relay([first.endpoint], "tcp://127.0.0.1:*") as second,
+    ):
+        print(
+            "two relays",
+            measured(
+                second.endpoint,
+                receivers,
+                seconds,
+                lambda i: publisher.send(restamped(base, i)),
+                20,
+                raw=False,
+            ),
+        )
+
+
+def memory_mb() -> float:
+    with open("/proc/self/statm") as file:  # noqa: PTH123  # Linux only, and no path of ours
+        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+
+
+def fuzz(messages: int) -> None:
+    """Flood both sockets with noise, damaged greetings and oversized messages."""
+    descriptor = avatar()
+    base = frame(descriptor, 0)
+    rng = np.random.default_rng(7)
+    noise = [rng.bytes(int(size)) for size in rng.integers(1, 300, 997)]
+    context = zmq.Context()
+    sent = 0
+    with (
+        Publisher("tcp://127.0.0.1:*", avatar=descriptor) as publisher,
+        Subscriber(publisher.endpoint) as subscriber,
+    ):
+        dealer, upstream = context.socket(zmq.DEALER), context.socket(zmq.XSUB)
+        for socket, place in (
+            (dealer, publisher.state_endpoint),
+            (upstream, publisher.endpoint),
+        ):
+            socket.setsockopt(zmq.SNDHWM, 100)
+            socket.connect(place)
+        start_mb, sequence, received = 0.0, 0, 0
+        start = time.monotonic()
+        while sent < messages:
+            for part in noise:
+                for socket, data in (
+                    (dealer, part),
+                    (dealer, b"\x10\0\0\0TWNS" + part),
+                    (upstream, b"\x05" + part),
+                ):
+                    try:
+                        socket.send(data, zmq.NOBLOCK)
+                        sent += 1
+                    except zmq.Again:
+                        pass
+            sequence += 1
+            publisher.send(restamped(base, sequence))
+            received += subscriber.recv(0.001) is not None
+            if sequence == 30:
+                start_mb = memory_mb()
+        time.sleep(0.5)
+        publisher.send(restamped(base, sequence + 1))
+        alive = subscriber.recv(2) is not None
+        with Subscriber(publisher.endpoint) as late:
+            joined = late.recv(5) is not None
+        stats = publisher.stats
+        print(
+            f"{sent} malformed messages in {time.monotonic() - start:.0f} s; {stats.malformed} "
+            f"counted; receiver got {received} of {sequence} frames meanwhile; alive {alive}; "
+            f"late joiner served {joined}; resident {start_mb:.1f} -> {memory_mb():.1f} MB"
+        )
+    context.destroy(linger=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=["fanout", "relays", "fuzz"])
+    parser.add_argument("--receivers", type=int)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    options = parser.parse_args()
+    if options.part == "fanout":
+        fanout(options.receivers or 100, options.seconds)
+    elif options.part == "relays":
+        relays(options.receivers or 1000, options.seconds)
+    else:
+        fuzz(options.messages)
+
+
+if __name__ == "__main__":
+    main()
