@@ -6,7 +6,7 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,8 +15,13 @@ from typing import TYPE_CHECKING, Any
 from twinsdk.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
+    from twinsdk.bridge import Publisher
     from twinsdk.bridge.vmc import VmcSender
+    from twinsdk.capture import FrameSource
+    from twinsdk.core.avatar import Avatar
+    from twinsdk.session.film import Film
     from twinsdk.session.live import Step
+    from twinsdk.session.recorder import Recorder
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
@@ -101,13 +106,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--max-frames: expected at least 1, got {args.max_frames}")
     _check_outputs(args)
     from twinsdk.avatar import load_avatar
-    from twinsdk.bridge import Publisher
-    from twinsdk.bridge.keys import keys_for
-    from twinsdk.bridge.vmc import VmcSender
     from twinsdk.cli.status import StatusLine
-    from twinsdk.session.film import Film
     from twinsdk.session.live import Session, SessionConfig
-    from twinsdk.session.recorder import Recorder
     from twinsdk.session.report import benchmark_table, report_of
     from twinsdk.session.source import open_source
 
@@ -115,46 +115,28 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         avatar = load_avatar(args.avatar)
         source = stack.enter_context(open_source(spec, **options))
-        publisher = None
-        if args.stream:
-            publisher = stack.enter_context(
-                Publisher(args.stream, avatar=avatar, keys=keys_for(args.stream))
-            )
-        vmc = stack.enter_context(VmcSender(args.vmc, avatar=avatar)) if args.vmc else None
-        recorder = (
-            stack.enter_context(Recorder(args.record, avatar=avatar)) if args.record else None
-        )
-        film = None
         reopen = None if source.live else (lambda: open_source(spec, **options))
-        if args.render or args.sheet:
-            film = stack.enter_context(
-                Film(args.render, args.sheet, avatar=avatar, mirror=args.mirror, reopen=reopen)
-            )
+        outputs = _Outputs(args, avatar, reopen, stack)
         config = SessionConfig(mode=args.mode, max_frames=args.max_frames)
-        session = stack.enter_context(Session(source, avatar, config=config, publisher=publisher))
-        window = _window(args, avatar, stack)
+        session = stack.enter_context(
+            Session(source, avatar, config=config, publisher=outputs.publisher)
+        )
         status = StatusLine(session, endpoint=args.stream, enabled=not args.quiet)
         with _interruptible(session) as interrupted:
             for step in session.steps():
-                if recorder is not None:
-                    for frame in step.frames[:1]:
-                        recorder.add(frame, step.media_ns)
-                _send(vmc, step)
-                if film is not None:
-                    film.add(step)
-                if window is not None and not window.show(step):
+                if not outputs.take(step):
                     session.stop()
                 status.update(step)
         status.close()
-        if film is not None:
-            film.write(progress=not args.quiet)
+        if outputs.film is not None:
+            outputs.film.write(progress=not args.quiet)
         report = report_of(
             session,
             frames=status.frames,
             found=status.found,
             fps=status.fps,
-            publisher=publisher,
-            recorder=recorder,
+            publisher=outputs.publisher,
+            recorder=outputs.recorder,
         )
     if args.report:
         _write_report(args.report, report)
@@ -163,10 +145,49 @@ def run(args: argparse.Namespace) -> int:
     return 130 if interrupted else 0
 
 
-def _send(vmc: VmcSender | None, step: Step) -> None:
-    """VMC knows one person an address: the first."""
-    if vmc is not None and step.frames:
-        vmc.send(step.frames[0])
+class _Outputs:
+    """Everything a step goes to, as the options ask; `stack` closes it."""
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        avatar: Avatar,
+        reopen: Callable[[], FrameSource] | None,
+        stack: ExitStack,
+    ) -> None:
+        from twinsdk.bridge import Publisher
+        from twinsdk.bridge.keys import keys_for
+        from twinsdk.bridge.vmc import VmcSender
+        from twinsdk.session.film import Film
+        from twinsdk.session.recorder import Recorder
+
+        self.publisher: Publisher | None = None
+        self.recorder: Recorder | None = None
+        self.film: Film | None = None
+        self._vmc: VmcSender | None = None
+        if args.stream:
+            keys = keys_for(args.stream)
+            self.publisher = stack.enter_context(Publisher(args.stream, avatar=avatar, keys=keys))
+        if args.vmc:
+            self._vmc = stack.enter_context(VmcSender(args.vmc, avatar=avatar))
+        if args.record:
+            self.recorder = stack.enter_context(Recorder(args.record, avatar=avatar))
+        if args.render or args.sheet:
+            film = Film(args.render, args.sheet, avatar=avatar, mirror=args.mirror, reopen=reopen)
+            self.film = stack.enter_context(film)
+        self._window = _window(args, avatar, stack)
+
+    def take(self, step: Step) -> bool:
+        """Hand on one step; return False once the user closed the window."""
+        first = step.frames[:1]  # recordings and VMC know one person
+        for frame in first:
+            if self.recorder is not None:
+                self.recorder.add(frame, step.media_ns)
+            if self._vmc is not None:
+                self._vmc.send(frame)
+        if self.film is not None:
+            self.film.add(step)
+        return self._window is None or self._window.show(step)
 
 
 def _source(args: argparse.Namespace) -> tuple[int | str, dict[str, Any]]:

@@ -25,6 +25,7 @@ from twinsdk.core.arrays import I32
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clock import now_ns
 from twinsdk.core.frame import TwinFrame
+from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
 from twinsdk.core.image import Image
 from twinsdk.core.observation import Observation
 from twinsdk.core.pose import Pose
@@ -79,12 +80,19 @@ class _Tracked:
 
 
 class _Person:
-    """One followed person: their filters, their place in the stream."""
+    """One followed person: their filters, their planted feet, their place in the stream."""
 
-    def __init__(self, config: FitConfig, avatar_id: int) -> None:
+    def __init__(self, config: FitConfig, avatar: Avatar, avatar_id: int) -> None:
         self.fitter = BodyFitter(config)
+        self.retargeter = Retargeter(humanoid_skeleton(config.height_m), avatar)
         self.avatar_id = avatar_id
         self.sequence = 0
+        self._last_ns: int | None = None
+
+    def elapsed_s(self, timestamp_ns: int) -> float:
+        """Return the seconds since the last call; 0 at the first and when time goes back."""
+        last, self._last_ns = self._last_ns, timestamp_ns
+        return 0.0 if last is None else max(0.0, (timestamp_ns - last) / 1e9)
 
 
 class Session:
@@ -135,8 +143,7 @@ class Session:
         self._publisher = publisher
         self._on_step = on_step
         self._people: dict[int, _Person] = {}
-        self._retargeter: Retargeter | None = None
-        self._joint_rows: I32 | None = None
+        self._joint_rows = _source_rows(self.avatar, HUMANOID_NAMES)
         self._still_eyes = _looks_by_morphs(self.avatar)
         self._slot: queue.Queue[_Tracked | BaseException | None] = queue.Queue(
             maxsize=1 if self._source.live else 2
@@ -266,7 +273,9 @@ class Session:
         seen = {observation.person: observation for observation in tracked.observations}
         for person in seen:
             if person not in self._people:
-                self._people[person] = _Person(self.config.fit, avatar_id=len(self._people))
+                self._people[person] = _Person(
+                    self.config.fit, self.avatar, avatar_id=len(self._people)
+                )
         frames = tuple(
             self._frame(
                 followed,
@@ -293,11 +302,10 @@ class Session:
     def _frame(self, person: _Person, observation: Observation, grabbed_ns: int) -> TwinFrame:
         with self.times.measure("fit"):
             fit = person.fitter.step(observation)
-        if self._retargeter is None:
-            self._retargeter = Retargeter(fit.pose.skeleton, self.avatar)
-            self._joint_rows = _source_rows(self.avatar, fit.pose.skeleton.names)
         with self.times.measure("retarget"):
-            pose = self._retargeter.step(_eyes_at_rest(fit.pose) if self._still_eyes else fit.pose)
+            canonical = _eyes_at_rest(fit.pose) if self._still_eyes else fit.pose
+            step_s = person.elapsed_s(observation.timestamp_ns)
+            pose = person.retargeter.step(canonical, step_s)
         frame = TwinFrame(
             avatar_id=person.avatar_id,
             sequence=person.sequence,
