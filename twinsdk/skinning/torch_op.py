@@ -1,12 +1,15 @@
 """Linear blend skinning as a torch operator, `torch.ops.twinsdk.linear_blend_skin`.
 
-On the CPU in float32 it runs forward and backward in C++; in other types and on other devices in
-torch operations. Fake tensors, autograd and torch.compile know it.
+On the CPU in float32 it runs forward and backward in C++; on CUDA in float32 forward in one Triton
+kernel where Triton is installed; else in torch operations. Fake tensors, autograd and torch.compile
+know it.
 """
 
 # ruff: noqa: ARG001  # torch fixes the parameters of an operator's parts
 from __future__ import annotations
 
+from functools import lru_cache
+from importlib.util import find_spec
 from itertools import count
 from weakref import WeakValueDictionary
 
@@ -58,6 +61,11 @@ def linear_blend_skin(
     if _in_cpp(points, matrices):
         found = _RIGS[rig].skin(_array(matrices), points=_cpp_points(points, bound))
         return torch.from_numpy(found)
+    if points.is_cuda and points.dtype == matrices.dtype == torch.float32 and _has_triton():
+        from twinsdk.skinning import triton_kernel
+
+        by_triton: Tensor = triton_kernel.skin(points, matrices, joints, weights)
+        return by_triton
     transforms = blended(matrices, joints, weights)
     return (transforms[..., :3] @ points[..., None])[..., 0] + transforms[..., 3]
 
@@ -126,6 +134,11 @@ def _gradients(ctx, grad):  # type: ignore[no-untyped-def]
 
 
 linear_blend_skin.register_autograd(_gradients, setup_context=_keep)
+
+
+@lru_cache(maxsize=1)
+def _has_triton() -> bool:
+    return find_spec("triton") is not None
 
 
 def _in_cpp(points: Tensor, matrices: Tensor) -> bool:
