@@ -30,7 +30,7 @@ class Numbers(BaseSource):
         self._at, self._fails_at = 0, fails_at
         self.released = 0
 
-    def _next(self, timeout_s: float) -> Image | None:  # noqa: ARG002
+    def _next(self, timeout_s: float) -> Image | None:
         if self._at == self._fails_at:
             raise FormatError("numbers: broken")
         if self._at == self.frame_count:

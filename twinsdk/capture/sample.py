@@ -13,7 +13,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from twinsdk.capture.downloads import fetch_wheel
+from twinsdk.capture.downloads import by_hand, fetch_wheel
 from twinsdk.capture.source import BaseSource
 from twinsdk.core.files import atomic_path, cache_dir, sha256_of
 from twinsdk.errors import ModelMissingError, UsageError
@@ -30,12 +30,7 @@ SAMPLE_NAMES = ("sample", "self")
 
 _REQUIREMENT = "sports2d==0.8.34"
 _WHEEL = "sports2d-0.8.34-py3-none-any.whl"
-_WHEEL_URL = (
-    "https://example.org/packages/74/e4/"
-    "b6bda0f54054a8299e596cb20d710cf7cbc3bb4da0613d45e705ccc9ea43/sports2d-0.8.34-py3-none-any.whl"
-)
 _WHEEL_SHA256 = "733b6db70742636ae9c35d870c22bd416582f579abd5881bee93a14bb0e2655d"
-_WHEEL_BYTES = 9_050_415
 _MEMBER = "Sports2D/Demo/demo.mp4"
 _MEMBER_SHA256 = "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039"
 _MEMBER_BYTES = 3_968_304
@@ -106,34 +101,27 @@ def sample_path(*, fetch: bool = True, progress: bool = True) -> Path:
             return clip
         _log.warning("sample: the cached clip is damaged; fetching it again: %s", clip)
         clip.unlink(missing_ok=True)
-    by_hand = folder / _WHEEL
-    if by_hand.exists() and sha256_of(by_hand) == _WHEEL_SHA256:
-        _unpack(by_hand, clip)
+    place = folder / _WHEEL
+    if place.exists() and sha256_of(place) == _WHEEL_SHA256:
+        _unpack(place, clip)
         return clip
     # A folder of its own, since two processes may start at the same time on a new machine.
     with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as own:
         wheel = Path(own) / _WHEEL
-        _fetch(wheel, by_hand, fetch=fetch, progress=progress)
+        _fetch(wheel, place, fetch=fetch, progress=progress)
         _unpack(wheel, clip)
     return clip
 
 
 def _fetch(wheel: Path, place: Path, *, fetch: bool, progress: bool) -> None:
-    by_hand = f"download {_WHEEL_URL} elsewhere and put the file, as it is, here: {place}"
+    advice = f"on another machine: {by_hand(_REQUIREMENT)}, then put that file here: {place}"
     if not fetch:
-        raise ModelMissingError(f"sample: not here, and fetching was not allowed; {by_hand}")
+        raise ModelMissingError(f"sample: not here, and fetching was not allowed; {advice}")
     try:
-        fetch_wheel(
-            _REQUIREMENT,
-            _WHEEL_URL,
-            wheel,
-            sha256=_WHEEL_SHA256,
-            size_bytes=_WHEEL_BYTES,
-            progress=progress,
-        )
+        fetch_wheel(_REQUIREMENT, wheel, sha256=_WHEEL_SHA256, progress=progress)
     except ModelMissingError as error:
         raise ModelMissingError(
-            f"sample: not here and cannot be fetched ({error}); {by_hand}"
+            f"sample: not here and cannot be fetched ({error}); {advice}"
         ) from error
 
 
