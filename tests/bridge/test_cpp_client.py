@@ -13,6 +13,7 @@ import pytest
 
 from twinsdk.bridge import Publisher
 from twinsdk.bridge.keys import make_server_keys, pair
+from twinsdk.core import axes
 from twinsdk.core.clock import now_ns
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +121,46 @@ def test_a_stream_with_keys_is_read_with_them_only(program, descriptor_of_size, 
         )
         assert done.returncode == 0, done.stderr
         assert len(done.stdout.splitlines()) == 5
+
+
+def test_the_live_link_source_pushes_bones_and_curves_in_unreals_axes(
+    tmp_path, descriptor_of_size, frame_on
+):
+    made = tmp_path / "live_link_test"
+    sources = sorted((HEADERS.parent / "Private").glob("*.cpp"))
+    subprocess.run(
+        [
+            "g++", "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror",
+            f"-I{CLIENT / 'test' / 'engine_stub'}", f"-I{HEADERS}",
+            str(CLIENT / "test" / "live_link_test.cpp"), *map(str, sources),
+            "-o", str(made), "-lzmq", "-pthread",
+        ],
+        check=True,
+    )  # fmt: skip
+    descriptor = descriptor_of_size(6)
+    constant = frame_on(descriptor, 1)
+
+    def same(*_, **changes):
+        return frame_on(descriptor, 1, **changes)
+
+    with (
+        Publisher("tcp://127.0.0.1:*", avatar=descriptor, codec="float32") as publisher,
+        streaming(publisher, descriptor, lambda _, i, **c: same(sequence=i, **c)),
+    ):
+        done = run(made, publisher.endpoint, 20)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("Live valid")
+    lines = [line.split("|") for line in done.stdout.splitlines()]
+    static = [line for line in lines if line[0] == "static"]
+    assert static == [["static", "random 3", "6", "52", *descriptor.skeleton.names]]
+    last = np.array(lines[-1][1:], np.float64)
+    pose = constant.pose
+    np.testing.assert_allclose(last[:3], axes.unreal_from_gltf(pose.root_translation), atol=1e-3)
+    offset = axes.unreal_from_gltf(descriptor.skeleton.rest_translations[1])
+    np.testing.assert_allclose(last[3:6], offset, atol=1e-3)
+    turn = axes.unreal_from_gltf_quat(pose.rotations[1])
+    assert abs(abs(last[6:10] @ turn) - 1) < 1e-5
+    assert abs(last[10] - constant.expressions[17]) < 1e-5
 
 
 @pytest.mark.skipif(shutil.which("flatc") is None, reason="needs flatc 2.0.8")

@@ -1,0 +1,4 @@
+#pragma once
+struct ULiveLinkAnimationRole {
+  static int StaticClass() { return 1; }
+};
