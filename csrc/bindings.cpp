@@ -23,6 +23,7 @@
 #include "twinsdk/numbers.hpp"
 #include "twinsdk/pool.hpp"
 #include "twinsdk/pose_codec.hpp"
+#include "twinsdk/quaternions.hpp"
 #include "twinsdk/rig.hpp"
 #include "twinsdk/skinning.hpp"
 #include "twinsdk/two_bone.hpp"
@@ -132,6 +133,40 @@ void BindEncodeUnit8(const Array<float>& weights, Array<std::uint8_t>& out) {
 }
 void BindDecodeUnit8(const Array<std::uint8_t>& codes, Array<float>& out) {
   Convert(&DecodeUnit8, codes, out, 1, 1);
+}
+
+// Items of long arrays from which on releasing the GIL pays.
+constexpr std::int64_t kLong = 4096;
+
+template <class Function>
+void WithoutGilIfLong(std::int64_t count, Function function) {
+  if (count < kLong) return function();
+  const py::gil_scoped_release release;
+  function();
+}
+
+void BindMultiply(const Array<float>& a, const Array<float>& b, Array<float>& out) {
+  Expect(a.size() % 4 == 0 && b.size() == a.size() && out.size() == a.size(), "out");
+  const float *left = a.data(), *right = b.data();
+  float* to = out.mutable_data();
+  const std::int64_t count = a.size() / 4;
+  WithoutGilIfLong(count, [=] { MultiplyQuaternions(left, right, count, to); });
+}
+
+void BindRotate(const Array<float>& q, const Array<float>& v, Array<float>& out) {
+  const std::int64_t count = q.size() / 4;
+  Expect(q.size() == 4 * count && v.size() == 3 * count && out.size() == v.size(), "out");
+  const float *turns = q.data(), *vectors = v.data();
+  float* to = out.mutable_data();
+  WithoutGilIfLong(count, [=] { RotateVectors(turns, vectors, count, to); });
+}
+
+void BindNormalize(const Array<float>& q, Array<float>& out) {
+  Expect(q.size() % 4 == 0 && out.size() == q.size(), "out");
+  const float* from = q.data();
+  float* to = out.mutable_data();
+  const std::int64_t count = q.size() / 4;
+  WithoutGilIfLong(count, [=] { NormalizeQuaternions(from, count, to); });
 }
 
 py::tuple BindParse(const py::buffer& text, Array<double>& out) {
@@ -398,6 +433,12 @@ PYBIND11_MODULE(_kernel, m, py::mod_gil_not_used()) {
   m.def("encode_unit8", &BindEncodeUnit8, py::arg("weights").noconvert(),
         py::arg("out").noconvert());
   m.def("decode_unit8", &BindDecodeUnit8, py::arg("codes").noconvert(), py::arg("out").noconvert());
+  m.def("multiply_quaternions", &BindMultiply, py::arg("a").noconvert(), py::arg("b").noconvert(),
+        py::arg("out").noconvert());
+  m.def("rotate_vectors", &BindRotate, py::arg("q").noconvert(), py::arg("v").noconvert(),
+        py::arg("out").noconvert());
+  m.def("normalize_quaternions", &BindNormalize, py::arg("q").noconvert(),
+        py::arg("out").noconvert());
   m.def("parse_numbers", &BindParse, py::arg("text"), py::arg("out").noconvert());
   m.def("format_numbers", &BindFormat, py::arg("rows").noconvert(), py::arg("decimals"));
   m.def("two_bone", &BindTwoBone, py::kw_only(), py::arg("roots").noconvert(),

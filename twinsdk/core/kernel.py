@@ -26,6 +26,7 @@ __all__ = [
     "check_output",
     "checked_f32",
     "checked_isa",
+    "compiled",
     "decode_expressions",
     "decode_rotations",
     "encode_expressions",
@@ -71,6 +72,12 @@ def checked_isa(name: str | None) -> str:
         UsageError: That variant does not run here.
     """
     return isa() if name is None else _known(name, "isa")
+
+
+@lru_cache(maxsize=1)
+def compiled() -> Any | None:
+    """Return the compiled module when it is in use; `core.quat` goes through it for float32."""
+    return native if is_native() else None
 
 
 def implementation(name: str) -> Any:

@@ -6,6 +6,8 @@ stored quaternions have w >= 0. Source: Shoemake 1985; Diebel 2006, "Representin
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from twinsdk.core.arrays import Array
@@ -39,6 +41,11 @@ IDENTITY.flags.writeable = False
 def multiply(a: Array, b: Array) -> Array:
     """Return the rotation that applies `b` first, then `a` (..., 4)."""
     a, b = np.asarray(a), np.asarray(b)
+    if a.dtype == np.float32 and b.dtype == np.float32 and (module := _compiled()) is not None:
+        a, b = _together(a, b, 4)
+        out = np.empty(a.shape, np.float32)
+        module.multiply_quaternions(a, b, out)
+        return out
     av, aw, bv, bw = a[..., :3], a[..., 3:], b[..., :3], b[..., 3:]
     vector = aw * bv + bw * av + _cross(av, bv)
     scalar = aw * bw - (av * bv).sum(-1, keepdims=True)
@@ -53,6 +60,10 @@ def conjugate(q: Array) -> Array:
 def normalize(q: Array) -> Array:
     """Return `q` with unit length; a zero quaternion becomes the identity."""
     q = np.asarray(q)
+    if q.dtype == np.float32 and q.shape[-1:] == (4,) and (module := _compiled()) is not None:
+        out = np.empty(q.shape, np.float32)
+        module.normalize_quaternions(np.ascontiguousarray(q), out)
+        return out
     length = np.sqrt((q * q).sum(-1, keepdims=True))
     unit = q / np.where(length > 1e-12, length, 1)
     return np.where(length > 1e-12, unit, np.array([0, 0, 0, 1], q.dtype))
@@ -67,6 +78,11 @@ def positive(q: Array) -> Array:
 def rotate(q: Array, v: Array) -> Array:
     """Return vectors `v` (..., 3) rotated by `q` (..., 4)."""
     q, v = np.asarray(q), np.asarray(v)
+    if q.dtype == np.float32 and v.dtype == np.float32 and (module := _compiled()) is not None:
+        q, v = _together(q, v, 3)
+        out = np.empty(v.shape, np.float32)
+        module.rotate_vectors(q, v, out)
+        return out
     vector, w = q[..., :3], q[..., 3:]
     twice = 2 * _cross(vector, v)
     return v + w * twice + _cross(vector, twice)
@@ -262,6 +278,26 @@ def to_euler(q: Array, order: str) -> Array:
     )
     third = np.where(locked, 0, np.arctan2(-parity * m[..., i, j], m[..., i, i]))
     return np.stack([first, second, third], axis=-1)
+
+
+def _compiled() -> Any | None:
+    # Float64 stays in NumPy: the kernels' reference is computed by the functions above. Imported
+    # late, for the door to the kernels stands on this module.
+    from twinsdk.core import kernel
+
+    return kernel.compiled()
+
+
+def _together(a: Array, b: Array, width: int) -> tuple[Array, Array]:
+    """Return (..., 4) and (..., width) arrays with the leading dims of both, C-contiguous."""
+    if a.shape[-1:] != (4,) or b.shape[-1:] != (width,):
+        raise ValueError(
+            f"expected shapes (..., 4) and (..., {width}), got {a.shape} and {b.shape}"
+        )
+    if a.shape[:-1] != b.shape[:-1]:
+        lead = np.broadcast_shapes(a.shape[:-1], b.shape[:-1])
+        a, b = np.broadcast_to(a, (*lead, 4)), np.broadcast_to(b, (*lead, width))
+    return np.ascontiguousarray(a), np.ascontiguousarray(b)
 
 
 def _cross(a: Array, b: Array) -> Array:
