@@ -15,7 +15,7 @@ namespace TwinSdk
     public sealed class TwinReceiver : MonoBehaviour
     {
         [Tooltip("tcp://HOST:PORT of the publisher, or the line that `twinsdk keys` printed")]
-        public string endpoint = "tcp://127.0.0.1:5555";
+        public string endpoint = "tcp://127.0.0.1:5560";
         [Tooltip("Which twin of the stream; -1 takes the first")]
         public int avatarId = -1;
         [Tooltip("Move the avatar through the scene as the person moves")]
