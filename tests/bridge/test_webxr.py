@@ -67,7 +67,7 @@ def waving(avatar, sequence, seconds):
         pose=tw.Pose(
             skeleton=skeleton, rotations=rotations, root_translation=skeleton.rest_translations[0]
         ),
-        expressions=np.full(52, 0.5 + 0.5 * np.sin(seconds)),
+        expressions=np.full(52, 0.6 + 0.4 * np.sin(seconds)),
     )
 
 
@@ -106,6 +106,7 @@ def test_a_headset_shows_the_moving_avatar_and_sends_its_poses_back(mode, bead_a
     assert seen["joints"] == len(avatar.skeleton)
     assert seen["moved"] >= 1
     assert seen["presenting"] is True
+    assert seen["smile"] > 0.1  # the face's morphs are where the frames put them
     assert seen["malformed"] == 0
     assert devices == set(DeviceKind)
     assert (tmp_path / f"{mode}.png").stat().st_size > 5000

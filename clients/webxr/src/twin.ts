@@ -34,7 +34,7 @@ export async function loadAvatar(address: string): Promise<VRM | THREE.Group | n
 export class Twin {
   readonly group = new THREE.Group();
   readonly joints: THREE.Object3D[] = [];
-  private readonly morphs: { mesh: THREE.Mesh; slots: [number, number][] }[] = [];
+  readonly morphs: { mesh: THREE.Mesh; slots: [number, number][] }[] = [];
   private readonly vrm: VRM | null;
   private readonly hasArkit: boolean;
   private readonly bones: THREE.InstancedMesh | null = null;
@@ -106,12 +106,13 @@ export class Twin {
       first.position.set(...root).applyMatrix4(groupFromAbove.invert());
       first.quaternion.premultiply(turn);
     }
-    for (const { mesh, slots } of this.morphs) {
-      for (const [i, slot] of slots) mesh.morphTargetInfluences![slot] = expressions[i];
-    }
     if (this.vrm) {
       if (!this.hasArkit) this.showPresets(expressions);
       this.vrm.update(seconds);
+    }
+    // After the update, which sets the morphs of the file's own expressions to their weights.
+    for (const { mesh, slots } of this.morphs) {
+      for (const [i, slot] of slots) mesh.morphTargetInfluences![slot] = expressions[i];
     }
     if (this.bones) this.drawBones();
   }

@@ -49,7 +49,8 @@ const seen = await page.evaluate(() => {
   return {
     received: stream.received, lost: stream.lost, malformed: stream.malformed, frames,
     ageMs: ages[Math.floor(ages.length / 2)], joints: first.joints.length, mesh: !first.bones,
-    morphs: first.morphs.length, status: document.getElementById('status').textContent,
+    morphs: first.morphs.length,
+    smile: Math.max(0, ...first.morphs.flatMap(({ mesh }) => mesh.morphTargetInfluences)), status: document.getElementById('status').textContent,
     vrOffered: !document.getElementById('vr').hidden, arOffered: !document.getElementById('ar').hidden,
   };
 });
