@@ -184,7 +184,7 @@ def _bar(paths: Mapping[str, str], progress: bool) -> Iterator[str]:
         return
     from tqdm import tqdm
 
-    yield from tqdm(paths, desc="baking the avatar base (once)", unit="shape")
+    yield from tqdm(paths, desc="baking the avatar base (once)", unit="shape", disable=None)
 
 
 def _mesh(text: str) -> dict[str, Any]:

@@ -17,11 +17,13 @@ from twinsdk.core.pose import Pose
 from twinsdk.errors import ValueRangeError
 from twinsdk.motion.gravity import CameraPitch
 from twinsdk.motion.head import NeutralFace, face_rotation, line_of_sight
+from twinsdk.motion.limits import SPEED_LIMITS, speed_limits
 from twinsdk.motion.points import BODY, FACE_POINTS, HAND, JOINT
 from twinsdk.motion.presence import Presence, group_confidence
 from twinsdk.motion.proportions import Proportions
 from twinsdk.motion.rest import GROUP_OF_JOINT, GROUPS, idle_rotations, upright_thigh
 from twinsdk.motion.root import RootFollower
+from twinsdk.motion.sides import Sides
 from twinsdk.motion.smooth import OneEuroConfig, RotationFilter
 from twinsdk.motion.solve import Hints, points_of, solve
 from twinsdk.motion.vectors import smoothstep, turn_x, turn_y
@@ -123,9 +125,10 @@ class BodyFitter:
             fade_in_s=self.config.fade_in_s,
             fade_out_s=self.config.fade_out_s,
         )
-        self._filter = RotationFilter(self.config.smoothing, max_speed=_SPEED[GROUP_OF_JOINT])
+        self._filter = RotationFilter(self.config.smoothing, max_speed=SPEED_LIMITS)
         self._pitch = CameraPitch(fixed_deg=self.config.camera_pitch_deg)
         self._neutral = NeutralFace()
+        self._sides = Sides()
         self._half_width = float(np.tan(np.radians(self.config.fov_deg) / 2))
         self._proportions = Proportions()
         self._root = RootFollower(
@@ -138,6 +141,7 @@ class BodyFitter:
         for part in (
             self._presence,
             self._filter,
+            self._sides,
             self._pitch,
             self._neutral,
             self._proportions,
@@ -162,6 +166,7 @@ class BodyFitter:
         step_s = self._elapsed(observation.timestamp_ns)
         if self._last is not None and step_s <= 0:
             return self._last
+        observation = self._sides.put_right(observation, step_s)
         body = observation.body
         seen = self._seen_points(observation)
         if body is None or (seen[_TORSO[0]] + seen[_TORSO[1]]) / 2 < self.config.unseen_below:
@@ -293,7 +298,12 @@ class BodyFitter:
     ) -> Fit:
         weights = self._presence.weights
         shown = self._fade(weights[GROUP_OF_JOINT])
-        smooth = self._filter.step(shown, step_s, haste=self._haste()[GROUP_OF_JOINT])
+        smooth = self._filter.step(
+            shown,
+            step_s,
+            haste=self._haste()[GROUP_OF_JOINT],
+            max_speed=speed_limits(None if self._last is None else self._last.pose, shown),
+        )
         root = self._root.step(
             smooth,
             points=None if points is None else points * self._proportions.scale,
@@ -385,8 +395,6 @@ _KNUCKLE = HAND["middleMcp"]
 _TRUSTED = 0.25
 _STIFFEST = 0.25
 _SMALL_HAND_PX = (15.0, 60.0)  # palms of few pixels are held still, of many follow at once
-# What limbs can do, rad/s, in the order of GROUPS: a tracker's mix-up becomes a quick move.
-_SPEED = np.array([13, 13, 14, 14, 16, 16, 12, 12, 12, 12, 10, 10, 14, 14, 10, 10], np.float64)
 _TRUNK_M = 0.495
 _MAIN = [i for i, name in enumerate(GROUPS) if not name.endswith(("Fingers", "Palm", "Foot"))]
 _FINGERS_OF = [GROUPS.index(f"{side}Fingers") == GROUP_OF_JOINT for side in ("left", "right")]

@@ -112,13 +112,21 @@ class RotationFilter:
         self._smooth: Array | None = None
         self._velocity: Array | None = None
 
-    def step(self, rotations: Array, step_s: float, *, haste: Array | float = 1.0) -> Array:
+    def step(
+        self,
+        rotations: Array,
+        step_s: float,
+        *,
+        haste: Array | float = 1.0,
+        max_speed: Array | None = None,
+    ) -> Array:
         """Return the smoothed rotations (J, 4), `step_s` seconds after the last.
 
         Args:
             rotations: (J, 4) xyzw, unit.
             step_s: Seconds; 0 or less returns the last value.
             haste: (J,) factor on the cutoffs, below 1 for joints that are less surely seen.
+            max_speed: (J,) rad/s for this step; None is that of the constructor.
         """
         given = np.asarray(rotations, np.float64)
         if self._smooth is None or self._given is None or self._velocity is None:
@@ -141,7 +149,7 @@ class RotationFilter:
         cosine = (self._smooth * given).sum(-1)
         target = np.where(cosine[:, None] < 0, -given, given)
         apart = 2 * np.arccos(np.minimum(np.abs(cosine), 1.0))
-        reach = self._max_speed * step_s
+        reach = (self._max_speed if max_speed is None else max_speed) * step_s
         amount = np.minimum(amount, reach / np.maximum(apart, 1e-9))
         moved = self._smooth + amount[:, None] * (target - self._smooth)
         self._smooth = moved / np.sqrt((moved * moved).sum(-1, keepdims=True))
