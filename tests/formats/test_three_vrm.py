@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,15 +16,15 @@ from twinsdk.core.expressions import EXPRESSION_NAMES
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.formats import save_avatar, save_clip
 
-MODULES = os.environ.get("TWINSDK_THREE_VRM", "")
+MODULES = Path(__file__).parents[1] / "referees" / "node_modules"
 
 
 @pytest.fixture
 def play(tmp_path):
     """Return a function that plays a motion on an avatar at a time, seconds."""
-    if shutil.which("node") is None or not (Path(MODULES) / "@pixiv" / "three-vrm").is_dir():
-        pytest.skip("three-vrm is not here: TWINSDK_THREE_VRM=path/to/node_modules")
-    (tmp_path / "node_modules").symlink_to(Path(MODULES).resolve())
+    if shutil.which("node") is None or not (MODULES / "@pixiv" / "three-vrm").is_dir():
+        pytest.skip("needs node and `npm ci` in tests/referees")
+    (tmp_path / "node_modules").symlink_to(MODULES)
     script = tmp_path / "three_vrm.mjs"
     shutil.copy(Path(__file__).with_name("three_vrm.mjs"), script)
 
