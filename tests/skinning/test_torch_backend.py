@@ -6,7 +6,7 @@ import torch
 
 from twinsdk.core import quat
 from twinsdk.core.expressions import EXPRESSION_COUNT
-from twinsdk.errors import ShapeError
+from twinsdk.errors import ShapeError, UsageError
 from twinsdk.skinning import Skinner
 from twinsdk.skinning.torch_backend import TorchSkinner
 from twinsdk.skinning.torch_op import linear_blend_skin
@@ -61,6 +61,10 @@ def test_a_clip_is_skinned_as_in_numpy(avatar_of):
     out = np.zeros_like(expected[0])
     assert ours.vertices(clip[1], clip.expressions[1], out) is out
     np.testing.assert_allclose(out, expected[1], atol=1e-5)
+    tensors = [torch.tensor(a) for a in (clip.rotations, clip.root_translations, clip.expressions)]
+    np.testing.assert_allclose(ours.module(*tensors), expected, atol=1e-5)
+    with pytest.raises(UsageError, match=r"module: expected Skinner\(backend=.torch.\)"):
+        _ = reference.module
 
 
 def test_the_cpp_path_and_the_torch_path_agree(avatar_of):

@@ -11,7 +11,7 @@ from twinsdk.core.arrays import F32
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.expressions import EXPRESSION_COUNT, EXPRESSION_NAMES
-from twinsdk.core.kernel import checked_f32
+from twinsdk.core.kernel import check_output, checked_f32
 from twinsdk.core.pose import Pose
 from twinsdk.core.rig import METHODS, MeshNormals, Rig, seam_owners
 from twinsdk.errors import SkeletonMismatchError, UsageError
@@ -94,6 +94,17 @@ class Skinner:
         """Vertices of the mesh."""
         return self._rig.vertex_count
 
+    @property
+    def module(self) -> TorchSkinner:
+        """The torch module of the "torch" backend: tensors in, tensors out, on its own device.
+
+        Raises:
+            UsageError: The backend is another.
+        """
+        if self._torch is None:
+            raise UsageError(f'module: expected Skinner(backend="torch"), got {self.backend!r}')
+        return self._torch
+
     def vertices(
         self,
         pose: Pose,
@@ -162,7 +173,10 @@ class Skinner:
     ) -> F32:
         lead = roots.shape[:-1]
         if self._torch is not None:
-            return self._posed_by_torch(rotations, roots, expressions, out)
+            face = None
+            if expressions is not None:
+                face = checked_f32("expressions", expressions, (*lead, EXPRESSION_COUNT))
+            return self._posed_by_torch(self._torch, (rotations, roots, face), out)
         return self._rig.pose(
             rotations,
             roots,
@@ -173,25 +187,21 @@ class Skinner:
         )
 
     def _posed_by_torch(
-        self, rotations: F32, roots: F32, expressions: npt.ArrayLike | None, out: F32 | None
+        self, module: TorchSkinner, given: tuple[F32, F32, F32 | None], out: F32 | None
     ) -> F32:
         import torch
 
-        from twinsdk.core.kernel import check_output
-
-        assert self._torch is not None  # noqa: S101  # only then is this called
-        lead = roots.shape[:-1]
+        lead = given[1].shape[:-1]
         shape = (*lead, self.vertex_count, 3)
         if out is not None:
             check_output("out", out, shape)
-        face = None
-        if expressions is not None:
-            face = checked_f32("expressions", expressions, (*lead, EXPRESSION_COUNT))
-        batch = [None if a is None else a.reshape(-1, *a.shape[len(lead) :]) for a in
-                 (rotations, roots, face)]  # fmt: skip
+        device = module.vertices.device
+        batch = [
+            None if a is None else torch.tensor(a.reshape(-1, *a.shape[len(lead) :]), device=device)
+            for a in given
+        ]
         with torch.no_grad():
-            given = [None if a is None else torch.tensor(a) for a in batch]
-            moved: F32 = self._torch(*given).numpy().reshape(shape)
+            moved: F32 = module(*batch).cpu().numpy().reshape(shape)
         if out is None:
             return moved
         out[...] = moved
