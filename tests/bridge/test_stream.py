@@ -192,10 +192,9 @@ CHILD = """
 import sys
 from twinsdk.bridge import Subscriber
 from twinsdk.bridge.devices import Device, DeviceKind, DevicePoses, Haptic
-from twinsdk.core.clock import now_ns
 with Subscriber(sys.argv[1]) as subscriber:
     for frame in subscriber.frames(timeout_s=10):
-        print(frame.sequence, now_ns() - subscriber.header.t_send_ns, len(frame.pose.rotations),
+        print(frame.sequence, subscriber.header.t_send_ns, len(frame.pose.rotations),
               f"{subscriber.descriptor.hash:016x}", flush=True)
 """
 
@@ -250,19 +249,19 @@ def test_a_stopped_subscriber_wakes_to_fresh_frames_and_disturbs_nobody(publishe
         child.send_signal(signal.SIGSTOP)
         time.sleep(0.1)  # what it had in its pipe is printed by now
         before = len(lines)
-        end, healthy, last = time.monotonic() + stall_s, [], None
+        end, healthy, sent = time.monotonic() + stall_s, 0, publisher.stats.sent
         while time.monotonic() < end:
-            frame = neighbour.recv(1)
-            if last is not None:
-                healthy.append(frame.sequence - last)
-            last = frame.sequence
+            healthy += neighbour.recv(1) is not None
+        sent = publisher.stats.sent - sent
+        woken_ns = now_ns()
         child.send_signal(signal.SIGCONT)
         until(lambda: len(lines) >= before + 20)
-        woken = [int(line[1]) / 1e9 for _, line in lines[before : before + 20]]
-    stale = [age for age in woken if age > 0.25]
-    assert len(stale) <= 2, f"ages {woken}"
-    assert np.median(healthy) == 1
-    assert len(healthy) > 60 * stall_s  # half the rate, on a machine that does other things too
+        times = [int(line[1]) for _, line in lines[before : before + 20]]
+    # Sent well before it woke: the frames that the stalled link still held.
+    stale = [(woken_ns - t) / 1e9 for t in times if t < woken_ns - 100_000_000]
+    assert len(stale) <= 2, f"seconds old on waking: {stale}"
+    # The newest frame wins for the neighbour too, so a busy machine may skip some.
+    assert healthy > 0.5 * sent
 
 
 def test_a_foreign_plain_sub_reads_the_prefix(publisher, make):
