@@ -108,6 +108,7 @@ TWINSDK_INLINE void SkinFrame(const Rig& rig, const SkinJob& job, const Method& 
     const typename Method::Block block = method.Begin(rig, b);
     for (int lane = 0; lane < kBlock; lane += W * kTogether) {
       Vector3<W> p[kTogether];
+      TWINSDK_UNROLL
       for (int g = 0; g < kTogether; ++g) {
         const int own = lane + g * W;
         p[g] = points == nullptr ? LoadVector<W>(rig.positions.data() + kBlockFloats * b + own)
@@ -121,6 +122,7 @@ TWINSDK_INLINE void SkinFrame(const Rig& rig, const SkinJob& job, const Method& 
       } else {
         method.template Apply<W, false>(rig, block, b, lane, p, nullptr);
       }
+      TWINSDK_UNROLL
       for (int g = 0; g < kTogether; ++g) {
         Write<W>(rig, job.block_order, b, lane + g * W, p[g], positions);
       }

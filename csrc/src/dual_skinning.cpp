@@ -142,6 +142,7 @@ TWINSDK_INLINE DualLanes<W> BlendOneSided(const Rig& rig, const float* duals, st
   for (std::int32_t t = rig.offsets[b]; t < end; ++t) {
     const float* d = duals + 8 * std::ptrdiff_t{rig.joints[t]};
     const Lanes<W> weight = Load<W>(rig.weights.data() + kBlock * std::int64_t{t} + lane);
+    TWINSDK_UNROLL
     for (int c = 0; c < 8; ++c) sum.d[c] += weight * d[c];
   }
   return sum;
@@ -157,6 +158,7 @@ TWINSDK_INLINE DualLanes<W> BlendByPivot(const Rig& rig, const float* duals, std
   for (std::int32_t t = begin; t < end; ++t) {
     const std::int32_t joint = rig.joints[t];
     const float* d = duals + 8 * std::ptrdiff_t{joint};
+    TWINSDK_UNROLL
     for (int c = 0; c < 4; ++c) own[c] = ChosenWhere<W>(pivot, joint, d[c], own[c]);
   }
   DualLanes<W> sum = {};
@@ -165,6 +167,7 @@ TWINSDK_INLINE DualLanes<W> BlendByPivot(const Rig& rig, const float* duals, std
     const Lanes<W> side = own[0] * d[0] + (own[1] * d[1] + (own[2] * d[2] + own[3] * d[3]));
     const Lanes<W> weight =
         FlippedBelowZero<W>(Load<W>(rig.weights.data() + kBlock * std::int64_t{t} + lane), side);
+    TWINSDK_UNROLL
     for (int c = 0; c < 8; ++c) sum.d[c] += weight * d[c];
   }
   return sum;
@@ -219,6 +222,7 @@ struct Dual {
     for (std::int32_t t = rig.offsets[b]; t < rig.offsets[b + 1]; ++t) {
       const Lanes<W> weight = Load<W>(rig.weights.data() + kBlock * std::int64_t{t} + lane);
       const float* joint = scales + 9 * std::ptrdiff_t{rig.joints[t]};
+      TWINSDK_UNROLL
       for (int e = 0; e < 9; ++e) m[e] += weight * joint[e];
     }
     const auto moved = [&m](const Vector3<W>& v) TWINSDK_INLINE_LAMBDA -> Vector3<W> {

@@ -39,6 +39,7 @@ struct Linear {
       AddRow<W, N>(weight, m + 4, p, y);
       AddRow<W, N>(weight, m + 8, p, z);
     }
+    TWINSDK_UNROLL
     for (int g = 0; g < N; ++g) p[g] = {x[g], y[g], z[g]};
   }
 
@@ -48,9 +49,13 @@ struct Linear {
   static TWINSDK_INLINE void AddRow(const float* weight, const float* row, const Vector3<W>* p,
                                     Lanes<W>* sum) {
     Lanes<W> moved[N];
+    TWINSDK_UNROLL
     for (int g = 0; g < N; ++g) moved[g] = p[g].z * row[2] + row[3];
+    TWINSDK_UNROLL
     for (int g = 0; g < N; ++g) moved[g] += p[g].y * row[1];
+    TWINSDK_UNROLL
     for (int g = 0; g < N; ++g) moved[g] += p[g].x * row[0];
+    TWINSDK_UNROLL
     for (int g = 0; g < N; ++g) sum[g] += Load<W>(weight + g * W) * moved[g];
   }
 
@@ -63,9 +68,7 @@ struct Linear {
     for (std::int32_t t = rig.offsets[b]; t < end; ++t) {
       const Lanes<W> weight = Load<W>(rig.weights.data() + kBlock * std::int64_t{t} + lane);
       const float* joint = matrices + 12 * std::ptrdiff_t{rig.joints[t]};
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC unroll 12
-#endif
+      TWINSDK_UNROLL
       for (int e = 0; e < 12; ++e) m[e] += weight * joint[e];
     }
     const Vector3<W> q = *p, r = *n;

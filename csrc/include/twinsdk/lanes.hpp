@@ -26,6 +26,15 @@
 #define TWINSDK_RESTRICT __restrict
 #endif
 
+// Before a loop of a few rounds over an array that must stay in registers.
+#if defined(__clang__)
+#define TWINSDK_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define TWINSDK_UNROLL _Pragma("GCC unroll 16")
+#else
+#define TWINSDK_UNROLL
+#endif
+
 namespace twinsdk {
 
 #if defined(TWINSDK_VECTOR_EXTENSION)
