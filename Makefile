@@ -15,7 +15,7 @@ help:  ## this list
 $(VENV)/.packages: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -c constraints.txt pip setuptools wheel pybind11 torch
-	$(BIN)/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; e = p['optional-dependencies']; print('\n'.join(p['dependencies'] + e['avatar'] + e['formats'] + e['dev']))" > $(VENV)/wanted.txt
+	$(BIN)/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; e = p['optional-dependencies']; print('\n'.join(p['dependencies'] + e['avatar'] + e['batch'] + e['formats'] + e['dev']))" > $(VENV)/wanted.txt
 	$(BIN)/pip install --quiet -c constraints.txt -r $(VENV)/wanted.txt
 	@touch $@
 

@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--write-map", metavar="FILE.json", help="write the map found for the first source"
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes")
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="work on a Ray cluster: auto, HOST:6379, or local"
+    )
     parser.add_argument("--report", metavar="FILE.json", help="what became of every file")
     parser.add_argument("--resume", action="store_true", help="skip results that are there")
 
@@ -84,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
             suffix=args.format,
             config=config,
             workers=args.workers,
+            ray=args.ray,
             resume=args.resume,
             on_done=show,
         )

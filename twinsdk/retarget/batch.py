@@ -5,10 +5,12 @@ from __future__ import annotations
 import glob
 import json
 import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,7 @@ def retarget_files(
     suffix: str | None = None,
     config: RetargetConfig | None = None,
     workers: int = 1,
+    ray: str | None = None,
     resume: bool = False,
     on_done: Callable[[FileReport], None] | None = None,
 ) -> list[FileReport]:
@@ -136,12 +139,14 @@ def retarget_files(
         suffix: Extension of the results (".bvh"); that of `output`, or ".vrma", where None.
         config: How to retarget.
         workers: Processes; 1 works in this one.
+        ray: Address of a Ray cluster to work on instead, "local" for one of `workers` processes.
         resume: Leave results alone that are there and newer than their source.
         on_done: Called in this process with each report as it comes.
 
     Raises:
         FileMissingError: A source is not there.
         UsageError: Two sources would have one result, the suffix is unknown, or workers < 1.
+        DependencyError, EndpointError: Ray is not installed, or not at that address.
     """
     if workers < 1:
         raise UsageError(f"workers: expected at least 1, got {workers}")
@@ -159,7 +164,10 @@ def retarget_files(
             take(index, FileReport(source=str(source), target=str(target), status="skipped"))
         else:
             todo.append((index, source, target))
-    if workers == 1 or len(todo) < 2:
+    if ray is not None and todo:
+        for index, report in _on_cluster(todo, avatar, config, ray, workers):
+            take(index, report)
+    elif workers == 1 or len(todo) < 2:
         for index, source, target in todo:
             take(index, _attempt(source, target, avatar, config))
     else:
@@ -223,12 +231,15 @@ def _attempt(
         return _failed(source, target, words if named else f"{words}: {source}")
     except OSError as error:
         return _failed(source, target, f"{error.strerror or error}: {source}")
+    except Exception as error:  # a fault of ours, too, must not cost the other files
+        return _failed(source, target, f"unexpected {type(error).__name__} ({error}): {source}")
 
 
 def _failed(source: Path, target: Path, error: str) -> FileReport:
     return FileReport(source=str(source), target=str(target), status="failed", error=error)
 
 
+_DIED = "the worker process died on this file"
 _worker: dict[str, Any] = {}  # what each worker process was started with
 
 
@@ -243,6 +254,27 @@ def _work(source: Path, target: Path) -> FileReport:
 Job = tuple[int, Path, Path]
 
 
+def _on_cluster(
+    jobs: list[Job],
+    avatar: Avatar | Skeleton,
+    config: RetargetConfig | None,
+    address: str,
+    workers: int,
+) -> Iterator[tuple[int, FileReport]]:
+    from twinsdk.retarget.cluster import in_ray
+
+    whole = [(index, source.resolve(), target.absolute()) for index, source, target in jobs]
+    named = {index: (str(source), str(target)) for index, source, target in jobs}
+    work = partial(_attempt, avatar=avatar, config=config)
+    notes = Path(os.path.commonpath([target.parent for _, _, target in whole]))
+    for index, report in in_ray(whole, work, address=address, workers=workers, notes=notes):
+        source, target = named[index]
+        if report is None:
+            yield index, _failed(Path(source), Path(target), f"{_DIED}: {source}")
+        else:
+            yield index, replace(report, source=source, target=target)
+
+
 def _in_processes(
     jobs: list[Job], avatar: Avatar | Skeleton, config: RetargetConfig | None, workers: int
 ) -> Iterator[tuple[int, FileReport]]:
@@ -255,7 +287,7 @@ def _in_processes(
             yield index, report
     for job in broken:
         for index, report, (_, source, target) in _pool([job], avatar, config, 1):
-            died = _failed(source, target, f"the worker process died on this file: {source}")
+            died = _failed(source, target, f"{_DIED}: {source}")
             yield index, report or died
 
 
