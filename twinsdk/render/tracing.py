@@ -29,6 +29,7 @@ class _Hits:
     distance: F32  # (N,), in units of the ray's direction
     triangle: Array  # (N,)
     weights: F32  # (N, 3) barycentric
+    behind: Array  # (N,) whether the back of the triangle was met
 
 
 class Surface:
@@ -109,15 +110,16 @@ class View:
         uv = answer["primitive_uvs"].numpy()[ray]
         weights = np.stack([1 - uv[:, 0] - uv[:, 1], uv[:, 0], uv[:, 1]], axis=-1)
         triangle = answer["primitive_ids"].numpy()[ray].astype(np.int64)
-        return _Hits(ray, distance[ray], triangle, weights.astype(np.float32))
+        behind = dot(answer["primitive_normals"].numpy()[ray], rays[ray, 3:]) > 0
+        return _Hits(ray, distance[ray], triangle, weights.astype(np.float32), behind)
 
     def _light(self, rays: F32, hits: _Hits) -> tuple[F32, F32]:
         corners = self._surface.corners[hits.triangle]
         normals = unit(_blend(self._normals, corners, hits.weights))
         to_eye = unit(-rays[:, 3:])
-        # Seen from behind (hair cards, an open mouth): the side that is seen is the one lit.
-        away = dot(normals, to_eye) < 0
-        normals = np.where(away[:, None], -normals, normals)
+        # Seen from behind (hair cards, an open mouth): the side that is seen is the one lit. The
+        # triangle tells, not the smooth normal: that leans away at every silhouette.
+        normals = np.where(hits.behind[:, None], -normals, normals)
         albedo, alpha, roughness = self._surface.materials.at(hits, corners)
         lit = self._lit(rays, hits, normals)
         return shade(normals, to_eye, albedo, roughness, lit, self._lights), alpha
