@@ -74,24 +74,87 @@ TWINSDK_INLINE void FaceNormals(const float* vertices, const std::int32_t* corne
   }
 }
 
+// The sum of a vertex's faces; kValence is how many, or 0 where only `valence` says.
+template <int kValence>
+TWINSDK_INLINE Lanes<4> SumFaces(const float* faces, const std::int32_t* incident,
+                                 std::int32_t valence) {
+  Lanes<4> sum = {};
+  if constexpr (kValence > 0) {
+    TWINSDK_UNROLL
+    for (int i = 0; i < kValence; ++i) sum += Load<4>(faces + incident[i]);
+  } else {
+    for (std::int32_t i = 0; i < valence; ++i) sum += Load<4>(faces + incident[i]);
+  }
+  return sum;
+}
+
+// Rows of x y z . become columns.
+TWINSDK_INLINE Vector3<4> Columns(const Lanes<4> (&row)[4]) {
+#if defined(TWINSDK_VECTOR_EXTENSION)
+  const Lanes<4> xy01 = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+  const Lanes<4> xy23 = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+  const Lanes<4> z01 = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+  const Lanes<4> z23 = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+  return {__builtin_shufflevector(xy01, xy23, 0, 1, 4, 5),
+          __builtin_shufflevector(xy01, xy23, 2, 3, 6, 7),
+          __builtin_shufflevector(z01, z23, 0, 1, 4, 5)};
+#else
+  Vector3<4> columns;
+  for (int q = 0; q < 4; ++q) {
+    columns.x[q] = row[q][0];
+    columns.y[q] = row[q][1];
+    columns.z[q] = row[q][2];
+  }
+  return columns;
+#endif
+}
+
 // Sums `valence` faces for each of `count` vertices and writes the sums' directions to their rows.
-template <int W>
+template <int kValence>
+TWINSDK_INLINE void SumGroup(const float* faces, const std::int32_t* incident, std::int32_t valence,
+                             const std::int32_t* rows, std::int64_t count, float* normals) {
+  for (std::int64_t base = 0; base < count; base += 4) {
+    std::int32_t row[4];
+    Lanes<4> sum[4] = {};
+    const int left = static_cast<int>(std::min<std::int64_t>(4, count - base));
+    if (left == 4) {
+      TWINSDK_UNROLL
+      for (int q = 0; q < 4; ++q) {
+        row[q] = rows[base + q];
+        sum[q] = SumFaces<kValence>(faces, incident + q * valence, valence);
+      }
+    } else {
+      for (int q = 0; q < 4; ++q) {
+        row[q] = q < left ? rows[base + q] : -1;
+        if (q < left) sum[q] = SumFaces<kValence>(faces, incident + q * valence, valence);
+      }
+    }
+    incident += 4 * std::ptrdiff_t{valence};
+    const Vector3<4> n = Normalized<4>(Columns(sum));
+    if (row[3] == row[0] + 3) {  // rows rise, so all four are neighbours
+      StoreInterleaved<4>(normals + 3 * std::ptrdiff_t{row[0]}, n.x, n.y, n.z);
+    } else {
+      StoreScattered<4>(normals, row, n.x, n.y, n.z);
+    }
+  }
+}
+
 TWINSDK_INLINE void SumNormals(const float* faces, const std::int32_t* incident,
                                std::int32_t valence, const std::int32_t* rows, std::int64_t count,
                                float* normals) {
-  for (std::int64_t base = 0; base < count; base += W) {
-    alignas(64) float lane[3][W] = {};
-    alignas(64) std::int32_t row[W];
-    for (int q = 0; q < W; ++q) {
-      row[q] = base + q < count ? rows[base + q] : -1;
-      if (row[q] < 0) continue;
-      Lanes<4> sum = {};
-      for (std::int32_t i = 0; i < valence; ++i) sum += Load<4>(faces + incident[i]);
-      incident += valence;
-      for (int c = 0; c < 3; ++c) lane[c][q] = sum[c];
-    }
-    const Vector3<W> n = Normalized<W>({Load<W>(lane[0]), Load<W>(lane[1]), Load<W>(lane[2])});
-    StoreScattered<W>(normals, row, n.x, n.y, n.z);
+  switch (valence) {  // what most vertices of a body have, unrolled
+    case 4:
+      return SumGroup<4>(faces, incident, valence, rows, count, normals);
+    case 5:
+      return SumGroup<5>(faces, incident, valence, rows, count, normals);
+    case 6:
+      return SumGroup<6>(faces, incident, valence, rows, count, normals);
+    case 7:
+      return SumGroup<7>(faces, incident, valence, rows, count, normals);
+    case 8:
+      return SumGroup<8>(faces, incident, valence, rows, count, normals);
+    default:
+      return SumGroup<0>(faces, incident, valence, rows, count, normals);
   }
 }
 
@@ -106,11 +169,11 @@ void FacesBase(const float* vertices, const std::int32_t* corners, std::int64_t 
 
 void SumBase(const float* faces, const std::int32_t* incident, std::int32_t valence,
              const std::int32_t* rows, std::int64_t count, float* normals) {
-  SumNormals<4>(faces, incident, valence, rows, count, normals);
+  SumNormals(faces, incident, valence, rows, count, normals);
 }
 
 #if defined(TWINSDK_X86_VARIANTS)
-// 16 lanes would only normalise faster; loads of single points and faces dominate.
+// Single points and faces are loaded, so wider vectors have nothing to add.
 TWINSDK_TARGET_AVX2 void FacesAvx2(const float* vertices, const std::int32_t* corners,
                                    std::int64_t first, std::int64_t last, float* faces) {
   FaceNormals<8>(vertices, corners, first, last, faces);
@@ -119,7 +182,7 @@ TWINSDK_TARGET_AVX2 void FacesAvx2(const float* vertices, const std::int32_t* co
 TWINSDK_TARGET_AVX2 void SumAvx2(const float* faces, const std::int32_t* incident,
                                  std::int32_t valence, const std::int32_t* rows, std::int64_t count,
                                  float* normals) {
-  SumNormals<8>(faces, incident, valence, rows, count, normals);
+  SumNormals(faces, incident, valence, rows, count, normals);
 }
 #endif
 
