@@ -202,7 +202,7 @@ def test_a_rotation_that_is_no_rotation_is_refused(place, descriptor_of_size, fr
     encoder, decoder = coders(descriptor, Codec.FLOAT32)
     message = bytearray(encoder.encode(frame_on(descriptor, 1)))
     decoder.decode(bytes(message))
-    start = decoder._layout.rotations_at + 4 * place
+    start = decoder._views.layout.rotations_at + 4 * place
     message[start : start + 4] = struct.pack("<f", float("nan"))
     with pytest.raises(WireError, match="unit quaternion"):
         decoder.decode(bytes(message))

@@ -41,13 +41,15 @@ from twinsdk.core.clock import Clock, now_ns
 from twinsdk.core.frame import TwinFrame
 from twinsdk.errors import EndpointError, UsageError, WireError
 
-__all__ = ["Receiver", "SubscriberStats"]
+__all__ = ["DRAIN_S", "Receiver", "SubscriberStats"]
 
 _STATE_QUEUE = 64
 _HELLO_NS = 500_000_000
 _FAST_PING_NS, _PING_NS, _FAST_PINGS = 100_000_000, 1_000_000_000, 10
 _REQUEST_NS = 250_000_000
 _MAX_AVATARS = 256
+_STOPPED_NS = 150_000_000
+DRAIN_S = 0.005
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +209,14 @@ class Receiver:
         if deadline_ns is not None:
             wait_ns = min(wait_ns, deadline_ns - now)
         return max(0, -(-wait_ns // 1_000_000))
+
+    def overslept(self, before_ns: int, wait_ms: int) -> bool:
+        """Return whether waiting took far longer than asked: this process was stopped meanwhile.
+
+        What the kernel held comes in several reads then, each with a newest frame of its own; after
+        `DRAIN_S` they are one, the newest of all.
+        """
+        return self.clock() - before_ns > wait_ms * 1_000_000 + _STOPPED_NS
 
     def take(self, *, state_waits: bool) -> TwinFrame | None:
         """Return a frame that is here, or None; never waits.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 
 import zmq.asyncio
 
 from twinsdk.bridge.descriptor import AvatarDescriptor
-from twinsdk.bridge.receiver import Receiver, SubscriberStats
+from twinsdk.bridge.receiver import DRAIN_S, Receiver, SubscriberStats
 from twinsdk.core.frame import TwinFrame
 from twinsdk.errors import EndpointError
 
@@ -66,7 +68,10 @@ class Subscriber(Receiver):
         """
         deadline = None if timeout_s is None else self.clock() + round(timeout_s * 1e9)
         while True:
-            events = self.poller.poll(self.wait_ms(deadline))
+            wait, before = self.wait_ms(deadline), self.clock()
+            events = self.poller.poll(wait)
+            if self.overslept(before, wait):
+                time.sleep(DRAIN_S)
             # The state plane's socket was registered first, so it is reported first.
             frame = self.take(state_waits=bool(events) and events[0][0] is self.state)
             if frame is not None:
@@ -130,7 +135,10 @@ class AsyncSubscriber(Receiver):
             waiting = zmq.asyncio.Poller()
             for socket, events in self.poller.sockets:
                 waiting.register(socket, events)
-            await waiting.poll(self.wait_ms(deadline))
+            wait, before = self.wait_ms(deadline), self.clock()
+            await waiting.poll(wait)
+            if self.overslept(before, wait):
+                await asyncio.sleep(DRAIN_S)
             # Asked anew: what the loop was told may be read already.
             frame = self.take(state_waits=True)
             if frame is not None:

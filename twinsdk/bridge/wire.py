@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
 
 from twinsdk.bridge._generated import twin_generated as fb
 from twinsdk.bridge.layout import IDENTIFIER, PREFIX_BYTES, SCALARS, Codec, Layout, read_layout
+from twinsdk.bridge.views import ROTATION_TYPES, PoseViews
 from twinsdk.core import kernel
-from twinsdk.core.arrays import F32, Array
 from twinsdk.core.clock import now_ns
 from twinsdk.core.expressions import EXPRESSION_COUNT
 from twinsdk.core.frame import TrackingState, TwinFrame
@@ -45,13 +46,6 @@ _MAGIC = b"TWN"
 _PREFIX = struct.Struct("<3sBIIHH")
 _STATES = tuple(TrackingState)  # in the order of the schema's enum
 _STATE_INDEX = {state: index for index, state in enumerate(_STATES)}
-_ROTATION_TYPES: dict[Codec, tuple[np.dtype[Any], int]] = {
-    Codec.FLOAT32: (np.dtype("<f4"), 4),
-    Codec.PACKED48: (np.dtype("<u2"), 3),
-    Codec.PACKED32: (np.dtype("<u4"), 1),
-}
-_UNIT_TOLERANCE = 2e-3
-_BITS_OF_ONE = 0x3F800000
 
 T = TypeVar("T")
 
@@ -166,7 +160,7 @@ class FrameEncoder:
         self._message = bytearray(_PREFIX.size) + _build(self.codec, joints)
         layout = read_layout(bytes(self._message))
         self._scalars, self._scalars_at = layout.scalars, layout.scalars_at
-        kind, per_joint = _ROTATION_TYPES[self.codec]
+        kind, per_joint = ROTATION_TYPES[self.codec]
         rotations = np.frombuffer(self._message, kind, joints * per_joint, layout.rotations_at)
         self._rotations = rotations if per_joint == 1 else rotations.reshape(joints, per_joint)
         self._expressions = np.frombuffer(
@@ -176,7 +170,7 @@ class FrameEncoder:
             layout.expressions_at,
         )
         self._confidence = np.frombuffer(self._message, np.uint8, joints, layout.confidence_at)
-        self._order = _written_order(layout)
+        self._ordered = itemgetter(*_written_order(layout))
         # The kernels without the checks around them: frames were checked when they were made.
         native = kernel.implementation(kernel.isa())
         self._pack_unit = native.encode_unit8
@@ -214,7 +208,7 @@ class FrameEncoder:
             frame.confidence,
             *pose.root_translation.tolist(),
         )
-        self._scalars.pack_into(self._message, self._scalars_at, *[values[i] for i in self._order])
+        self._scalars.pack_into(self._message, self._scalars_at, *self._ordered(values))
         if self.codec is Codec.FLOAT32:
             self._rotations[...] = pose.rotations
             self._expressions[...] = frame.expressions
@@ -236,8 +230,7 @@ class FrameDecoder:
     def __init__(self, *, skeleton: Skeleton, descriptor: int) -> None:
         self._skeleton = skeleton
         self._descriptor = descriptor
-        self._layout: Layout | None = None
-        self._native = kernel.implementation(kernel.isa())
+        self._views: PoseViews | None = None
 
     def decode(self, message: bytes) -> tuple[TwinFrame, FrameHeader]:
         """Return the frame in `message`, and what else it says.
@@ -245,9 +238,10 @@ class FrameDecoder:
         Raises:
             WireError: It is malformed, of another version, or of another avatar descriptor.
         """
-        layout = self._layout
-        if layout is None or not layout.fits(message):
-            layout = self._layout = read_layout(message)
+        views = self._views
+        if views is None or not views.layout.fits(message):
+            views = self._views = PoseViews(read_layout(message))
+        layout = views.layout
         magic, version, avatar, sequence, _, codec = _PREFIX.unpack_from(message)
         if magic != _MAGIC or version != VERSION:
             read_prefix(message)  # says what is wrong
@@ -264,11 +258,11 @@ class FrameDecoder:
                 f"pose message: expected {len(self._skeleton)} joints and {EXPRESSION_COUNT} "
                 f"expressions, got {layout.joints} and {layout.expressions}"
             )
-        root = np.array((x, y, z), np.float32)
         # Written so that NaN fails too.
         if not (0 <= confidence <= 1 and state < len(_STATES) and math.isfinite(x + y + z)):
             raise WireError("pose message: the confidence, state or root is out of range")
-        expressions, sure = self._weights(layout, message, confidence)
+        views.take(message)
+        expressions, sure = views.weights(confidence)
         frame = _unchecked(
             TwinFrame,
             avatar_id=avatar,
@@ -277,8 +271,8 @@ class FrameDecoder:
             pose=_unchecked(
                 Pose,
                 skeleton=self._skeleton,
-                rotations=self._rotations(layout, message),
-                root_translation=root,
+                rotations=views.rotations(),
+                root_translation=np.array((x, y, z), np.float32),
             ),
             expressions=expressions,
             confidence=confidence,
@@ -294,65 +288,12 @@ class FrameDecoder:
         )
         return frame, header
 
-    def _rotations(self, layout: Layout, message: bytes) -> F32:
-        kind, per_joint = _ROTATION_TYPES[layout.codec]
-        stored: Array = np.frombuffer(message, kind, layout.joints * per_joint, layout.rotations_at)
-        if layout.codec is Codec.FLOAT32:
-            return _unit_or_refuse(stored.reshape(-1, 4).astype(np.float32))
-        unpacked: F32 = np.empty((layout.joints, 4), np.float32)
-        if layout.codec is Codec.PACKED48:
-            self._native.decode48(stored.reshape(-1, 3), unpacked)
-        else:
-            self._native.decode32(stored, unpacked)
-        return unpacked
-
-    def _weights(self, layout: Layout, message: bytes, confidence: float) -> tuple[F32, F32]:
-        """Return the expressions and the joint confidence."""
-        face, sure = layout.expressions_at, layout.confidence_at
-        if layout.codec is not Codec.FLOAT32 and sure:
-            # Both at once, with whatever lies between: a call costs more than the bytes.
-            start = min(face, sure)
-            end = max(face + layout.expressions, sure + layout.joints)
-            both = self._unit(message, start, end - start)
-            face, sure = face - start, sure - start
-            return both[face : face + layout.expressions], both[sure : sure + layout.joints]
-        if layout.codec is Codec.FLOAT32:
-            stored = np.frombuffer(message, np.dtype("<f4"), layout.expressions, face)
-            expressions = _weights_or_refuse(stored.astype(np.float32))
-        else:
-            expressions = self._unit(message, face, layout.expressions)
-        if not sure:  # a sender need not know it
-            return expressions, np.full(layout.joints, confidence, np.float32)
-        return expressions, self._unit(message, sure, layout.joints)
-
-    def _unit(self, message: bytes, start: int, count: int) -> F32:
-        weights: F32 = np.empty(count, np.float32)
-        self._native.decode_unit8(np.frombuffer(message, np.uint8, count, start), weights)
-        return weights
-
 
 def _unchecked(kind: type[T], **fields: Any) -> T:
     """Return a frozen dataclass whose values were proven above; its own checks cost 40 us."""
     made = object.__new__(kind)
     made.__dict__.update(fields)
     return made
-
-
-def _unit_or_refuse(rotations: F32) -> F32:
-    square = np.einsum("ij,ij->i", rotations, rotations)
-    off = np.abs(square - 1).max()
-    if not off <= 2 * _UNIT_TOLERANCE:  # NaN fails too
-        raise WireError("pose message: a rotation is not a unit quaternion")
-    return rotations if off < 2e-6 else rotations / np.sqrt(square)[:, None]
-
-
-def _weights_or_refuse(weights: F32) -> F32:
-    # Floats in [0, 1] have the bits of integers up to those of 1; NaN and negative ones have more.
-    if weights.view(np.uint32).max(initial=0) <= _BITS_OF_ONE:
-        return weights
-    if not (weights.min() >= 0 and weights.max() <= 1):  # -0 is well
-        raise WireError("pose message: an expression is outside [0, 1]")
-    return weights
 
 
 def _written_order(layout: Layout) -> list[int]:
@@ -368,7 +309,7 @@ def _build(codec: Codec, joints: int) -> bytes:
 
     builder = flatbuffers.Builder(1024)
     builder.ForceDefaults(True)
-    kind, per_joint = _ROTATION_TYPES[codec]
+    kind, per_joint = ROTATION_TYPES[codec]
     exact = codec is Codec.FLOAT32
     confidence = builder.CreateNumpyVector(np.zeros(joints, np.uint8))
     expressions = builder.CreateNumpyVector(
