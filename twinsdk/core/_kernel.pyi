@@ -1,5 +1,7 @@
 """Types of the compiled kernels; the words about them are in twinsdk/core/kernel.py."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -43,6 +45,12 @@ def two_bone(
     upper: _F32,
     lower: _F32,
 ) -> None: ...
+
+class RetargetStep:
+    def __init__(self, plan: Mapping[str, object]) -> None: ...
+    def step(
+        self, source: _F32, source_root: _F32, dt_s: float, rotations: _F32, root: _F32
+    ) -> None: ...
 
 class Rig:
     def __init__(

@@ -7,6 +7,7 @@ Skinning has its own door, `twinsdk.core.rig`, which goes through this one.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -38,6 +39,7 @@ __all__ = [
     "isa",
     "isas",
     "parse_numbers",
+    "retarget_step",
     "two_bone",
 ]
 
@@ -219,6 +221,15 @@ def decode_expressions(codes: npt.ArrayLike, out: F32 | None = None) -> F32:
     out = _output("out", out, given.shape, np.float32)
     _module().decode_unit8(np.ascontiguousarray(given), out)
     return out
+
+
+def retarget_step(plan: Mapping[str, object]) -> Any | None:
+    """Return the compiled step of a retargeting plan, None where no kernel is in use.
+
+    The plan is the retargeter's own (`twinsdk.retarget.native`) and so is the fallback.
+    """
+    module = compiled()
+    return None if module is None else module.RetargetStep(plan)
 
 
 def parse_numbers(text: bytes, count: int | None = None) -> F64:

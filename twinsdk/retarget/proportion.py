@@ -109,6 +109,19 @@ class Root:
         self._target_offset = target_stance.hips_to_pelvis.astype(np.float32)
         self._root_to_hips = _root_to_hips(target)
 
+    @property
+    def constants(self) -> dict[str, Array]:
+        """What this adds up, by the names the compiled step knows."""
+        return {
+            "world": self._world,
+            "from_tpose": self._from_t,
+            "source_offset": self._source_offset,
+            "target_offset": self._target_offset,
+            "root_to_hips": self._root_to_hips,
+            "factors": self.factors,
+            "lift": self.lift,
+        }
+
     def __call__(self, rotations: F32, roots: F32) -> F32:
         """Return target root translations (..., 3) of source rotations (..., J, 4) and roots."""
         turn, place = rotations[..., 0, :], roots

@@ -21,6 +21,7 @@ from twinsdk.retarget.calibrate import calibrated
 from twinsdk.retarget.contact import ContactConfig
 from twinsdk.retarget.live import LivePlanter
 from twinsdk.retarget.mapping import HumanoidMap, humanoid_map
+from twinsdk.retarget.native import compiled_step
 from twinsdk.retarget.plant import Feet, Planter
 from twinsdk.retarget.proportion import Root, stance
 from twinsdk.retarget.transfer import Rig, Transfer
@@ -108,6 +109,9 @@ class Retargeter:
             self.config.contact,
         )
         self._live = LivePlanter(self._planter, self.config.contact)
+        self._compiled = compiled_step(
+            self._transfer, self._root, self._planter, self.config.contact
+        )
 
     @property
     def scale(self) -> float:
@@ -139,15 +143,22 @@ class Retargeter:
             SkeletonMismatchError: The pose is on another skeleton than the source.
         """
         source = pose.on(self.source.skeleton)
-        rotations = self._transfer(source.rotations)
-        root = self._root(source.rotations, source.root_translation)
-        if dt_s is not None and self.config.plant_feet:
-            rotations, root = self._live(
-                source.rotations, source.root_translation, rotations, root, dt_s
-            )
+        held_s = dt_s if self.config.plant_feet else None
+        if self._compiled is not None:
+            rotations, root = self._compiled(source, held_s)
+        else:
+            rotations, root = self._interpreted(source, held_s)
         if self._twists:
             self._twists.apply(rotations)
         return Pose(skeleton=self.target.skeleton, rotations=rotations, root_translation=root)
+
+    def _interpreted(self, source: Pose, dt_s: float | None) -> tuple[F32, F32]:
+        """Do what the compiled step does, without a kernel."""
+        rotations = self._transfer(source.rotations)
+        root = self._root(source.rotations, source.root_translation)
+        if dt_s is None:
+            return rotations, root
+        return self._live(source.rotations, source.root_translation, rotations, root, dt_s)
 
     def clip(self, clip: MotionClip) -> MotionClip:
         """Return a whole clip on the avatar's skeleton; expressions pass through.

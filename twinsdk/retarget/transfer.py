@@ -19,7 +19,7 @@ from twinsdk.core.arrays import F32, F64, Array
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.retarget.anatomy import TPose, parent_role
 
-__all__ = ["Rig", "Transfer"]
+__all__ = ["Rig", "Transfer", "TrunkBend"]
 
 _TRUNK = ("spine", "chest", "upperChest")
 _FINGERS = ("Thumb", "Index", "Middle", "Ring", "Little")
@@ -48,13 +48,21 @@ class Transfer:
     Args:
         source, target: The two rigs.
         world: (4,) ours_from_source: turns the world the motion is in upright; identity where None.
+
+    Attributes:
+        rest: (Jt, 4) what joints that never move are turned by.
+        moving: (M,) target joints that do.
+        chains: For each of them the source joints to multiply, True where inverted; joints from
+            the source's number on are those of `trunk`.
+        matrices: (M, 4, 4) what makes of such a product the joint's rotation.
+        trunk: Bends a spine of another number of joints, None where they are alike.
     """
 
     def __init__(self, source: Rig, target: Rig, world: Array | None = None) -> None:
         self._turn = _IDENTITY if world is None else np.asarray(world, np.float64)
-        self._trunk = _Trunk.between(source, target)
+        self.trunk = TrunkBend.between(source, target)
         self._source_joints = len(source.skeleton)
-        parents, tpose, roles = _with_virtual(source, self._trunk)
+        parents, tpose, roles = _with_virtual(source, self.trunk)
         constant = _constants(target, roles)
         self.rest = _constant_locals(target, constant).astype(np.float32)
         moving = [j for j, fixed in enumerate(constant) if not fixed]
@@ -77,7 +85,8 @@ class Transfer:
             chains.append(path)
             right.append(quat.multiply(quat.conjugate(tpose[roles[role]]), target.tpose.world[j]))
         self.moving = np.array(moving)
-        self._matrices = _two_sided(np.array(left), np.array(right)).astype(np.float32)
+        self.matrices = _two_sided(np.array(left), np.array(right)).astype(np.float32)
+        self.chains = chains
         self._steps = _steps(chains, len(parents))
 
     def __call__(self, rotations: F32) -> F32:
@@ -92,14 +101,14 @@ class Transfer:
 
     def _block(self, frames: F32) -> F32:
         sources = [frames]
-        if self._trunk is not None:
-            sources.append(self._trunk.rotations(frames))
+        if self.trunk is not None:
+            sources.append(self.trunk.rotations(frames))
         extended = np.concatenate(sources, axis=1) if len(sources) > 1 else frames
         first, signs = self._steps[0][1:]
         product = extended[:, first] * signs
         for rows, joints, signs in self._steps[1:]:
             product[:, rows] = quat.multiply(product[:, rows], extended[:, joints] * signs)
-        turned = np.matmul(self._matrices, product[..., None])[..., 0]
+        turned = np.matmul(self.matrices, product[..., None])[..., 0]
         positive: F32 = np.where(turned[..., 3:] < 0, -turned, turned)
         return positive
 
@@ -117,8 +126,14 @@ class Transfer:
         return turn, (None if above < 0 else above)
 
 
-class _Trunk:
-    """Bends a spine of another number of joints: equal shares of the way, ends matched."""
+class TrunkBend:
+    """Bends a spine of another number of joints: equal shares of the way, ends matched.
+
+    Attributes:
+        paths: Source joints from the hips to each of its H trunk joints.
+        right: (H, 4) constants after their products.
+        low, share: (W,) which two of the H + 1 marks, hips first, each wanted joint is between.
+    """
 
     def __init__(self, source: Rig, have: list[str], want: list[str]) -> None:
         self.roles = want
@@ -126,19 +141,21 @@ class _Trunk:
         parents = source.skeleton.parents
         tpose = source.tpose.world
         paths = [_path(parents, self.hips, source.roles[role]) for role in have]
+        self.paths = paths
         self._steps = _steps(paths, len(parents))
-        self._right = np.array(
+        self.right = np.array(
             [
                 quat.multiply(quat.conjugate(tpose[source.roles[role]]), tpose[self.hips])
                 for role in have
             ]
         ).astype(np.float32)
         place = np.arange(1, len(want) + 1) / len(want) * len(have)  # in source joints; 0 is hips
-        self._low = np.minimum(np.floor(place - 1e-9).astype(int), len(have) - 1)
-        self._share = (place - self._low).astype(np.float32)
+        self.low = np.minimum(np.floor(place - 1e-9).astype(int), len(have) - 1)
+        self.share = (place - self.low).astype(np.float32)
 
     @classmethod
-    def between(cls, source: Rig, target: Rig) -> _Trunk | None:
+    def between(cls, source: Rig, target: Rig) -> TrunkBend | None:
+        """Return what bends one spine like the other, None where they are alike."""
         have = [role for role in _TRUNK if role in source.roles]
         want = [role for role in _TRUNK if role in target.roles]
         return None if have == want or not have or not want else cls(source, have, want)
@@ -150,14 +167,14 @@ class _Trunk:
         for rows, joints, signs in self._steps[1:]:
             bent[:, rows] = quat.multiply(bent[:, rows], frames[:, joints] * signs)
         # The T-pose of a virtual joint is that of the hips, so that no bend is the identity.
-        bent = quat.multiply(bent, self._right)
+        bent = quat.multiply(bent, self.right)
         still = np.broadcast_to(_IDENTITY.astype(np.float32), bent[:, :1].shape)
         marks = np.concatenate([still, bent], axis=1)
-        out: F32 = quat.slerp(marks[:, self._low], marks[:, self._low + 1], self._share)
+        out: F32 = quat.slerp(marks[:, self.low], marks[:, self.low + 1], self.share)
         return out.astype(np.float32, copy=False)
 
 
-def _with_virtual(source: Rig, trunk: _Trunk | None) -> tuple[Array, F64, dict[str, int]]:
+def _with_virtual(source: Rig, trunk: TrunkBend | None) -> tuple[Array, F64, dict[str, int]]:
     """Return parents, T-pose rotations and roles of the source with the trunk's joints added."""
     parents, tpose = source.skeleton.parents, source.tpose.world
     roles = dict(source.roles)
