@@ -29,7 +29,7 @@ class Window:
         if sys.platform.startswith("linux") and not has_display:
             raise DeviceError("preview: there is no display here; use --headless, or --render FILE")
         try:
-            cv2.namedWindow(title, cv2.WINDOW_NORMAL)
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as error:
             raise DeviceError(
                 "preview: this OpenCV has no windows; use --headless, or --render FILE"
@@ -38,6 +38,8 @@ class Window:
     def show(self, picture: U8 | None) -> bool:
         """Show a picture (None: the one before); return False once the user closed it."""
         if picture is not None:
+            if not self._shown:
+                self._cv2.resizeWindow(self._title, picture.shape[1], picture.shape[0])
             self._cv2.imshow(self._title, picture[..., ::-1])
             self._shown = True
         if self._cv2.waitKey(1) & 0xFF in _QUIT_KEYS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import TracebackType
 
 import numpy as np
@@ -17,7 +18,9 @@ from twinsdk.session.live import Step
 
 __all__ = ["Preview"]
 
-_SIZE_PX = (480, 480)
+_SIZE_PX = (400, 400)
+_HEIGHT_PX = 480
+_SHARE = 0.25  # of one core's time: the rest is the tracker's
 
 
 class Preview:
@@ -78,6 +81,7 @@ class Preview:
                 step, self._newest = self._newest, None
             if step is None or not step.frames:
                 continue
+            started = time.perf_counter()
             camera = camera or self._painter.camera([step.frames[0]])
             left = step.image.pixels
             for observation in step.observations:
@@ -85,7 +89,14 @@ class Preview:
             right = self._painter.draw(step.frames[0], camera)
             if self._mirror:
                 left, right = left[:, ::-1], right[:, ::-1]
-            picture = side_by_side(np.ascontiguousarray(left), np.ascontiguousarray(right))
+            both = np.ascontiguousarray(left), np.ascontiguousarray(right)
+            picture = side_by_side(*both, height=_HEIGHT_PX)
             frame = step.frames[0]
             label = f"{frame.state.value}  {frame.confidence:.0%}  q: quit"
             self._picture = draw_label(picture, label)
+            self._rest(time.perf_counter() - started)
+
+    def _rest(self, painted_s: float) -> None:
+        """Wait so long that painting takes only its share of the time."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._ended, timeout=painted_s * (1 / _SHARE - 1))
