@@ -95,7 +95,7 @@ def test_a_late_joiner_has_descriptor_and_pose_at_once_from_a_silent_publisher(p
         took = time.perf_counter() - start
     assert frame.sequence == 7
     # 5 ms alone; the limit leaves room for a busy machine and is far below any periodic resend.
-    assert took < 0.3
+    assert took < 0.5
 
 
 def test_a_subscriber_opened_first_gets_frames_once_the_publisher_comes(avatar, make):

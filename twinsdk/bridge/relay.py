@@ -206,7 +206,7 @@ class Relay:
             poller.register(source.state, zmq.POLLIN)
             poller.register(source.pose, zmq.POLLIN)
         while not self._closing.is_set():
-            ready = dict(poller.poll(20))
+            ready = dict(poller.poll(100))
             now = self._clock()
             for source in self._sources:
                 if source.pose in ready:
