@@ -11,7 +11,7 @@ namespace {
 // In a batch a tile of blocks (some 100 KiB) stays in the cache while the frames pass over it; a
 // tile of blocks and frames is also the unit that threads share.
 constexpr std::int64_t kTileBlocks = 256;
-constexpr std::int64_t kTileFrames = 8;
+constexpr std::int64_t kTileFrames = 4;
 // Below this much work waking a thread costs more than it brings.
 constexpr std::int64_t kThreadedVertices = 64 * 1024;
 
@@ -27,9 +27,9 @@ void Skin(const Rig& rig, const SkinJob& job, const Runner& runner) noexcept {
   const std::int64_t spans = (job.frames + kTileFrames - 1) / kTileFrames;
   const bool small = rig.vertex_count * job.frames < kThreadedVertices;
   ParallelFor(small ? nullptr : runner.pool, tiles * spans, [&](std::int64_t i) {
-    const std::int64_t first = i % tiles * kTileBlocks;
+    const std::int64_t first = i / spans * kTileBlocks;
     const std::int64_t last = std::min(first + kTileBlocks, rig.block_count);
-    const std::int64_t begin = i / tiles * kTileFrames;
+    const std::int64_t begin = i % spans * kTileFrames;
     const std::int64_t end = std::min(begin + kTileFrames, job.frames);
     for (std::int64_t frame = begin; frame < end; ++frame) kernel(rig, job, frame, first, last);
   });

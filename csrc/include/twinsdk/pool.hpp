@@ -1,8 +1,10 @@
 // Pool: a few parked threads for batches.
 //
 // Work is handed out in small tasks, one at a time, and the caller works too: where the machine is
-// busy and no worker wakes, the caller does all of it and loses only the notification. Workers
-// spin for some 50 us after a job, then sleep.
+// busy and no worker wakes, the caller does all of it and loses only the notification. Where a
+// worker takes a task and loses its core, the caller has to wait for milliseconds; so the pool
+// compares what a task takes with and without it and leaves the caller alone while it does not
+// help. Workers spin for some 50 us after a job, then sleep.
 #ifndef TWINSDK_POOL_HPP_
 #define TWINSDK_POOL_HPP_
 
@@ -32,11 +34,21 @@ class Pool {
 
  private:
   struct Job;
+  // What is known of one kind of work.
+  struct Habit {
+    Work work;
+    double alone_ns = 0;  // a task takes so long on the caller alone; smoothed
+    int alone = 1;     // jobs still to be done alone; the first one is, to know how long it takes
+    int penalty = 0;   // what `alone` was set to last because the pool did not help
+    int together = 0;  // jobs since one was done alone
+  };
+  Habit& HabitOf(Work work);
   void Loop();
   static void Drain(Job* job);
 
   std::vector<std::thread> workers_;
-  std::mutex running_;  // held by the thread whose job this is
+  std::mutex running_;         // held by the thread whose job this is
+  std::vector<Habit> habits_;  // guarded by running_
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable idle_;
