@@ -80,7 +80,35 @@ def test_a_vertex_that_names_a_joint_twice_keeps_all_its_weight(tmp_path, avatar
 def test_every_expression_is_bound_and_presets_are_made_of_them(tmp_path, avatar):
     save_avatar(avatar, tmp_path / "face.vrm")
     groups = _json(tmp_path / "face.vrm")["extensions"]["VRMC_vrm"]["expressions"]
-    assert set(groups["custom"]) == set(avatar.morphs.names)
+    visemes = [
+        f"viseme_{n}"
+        for n in [
+            "sil",
+            "PP",
+            "FF",
+            "TH",
+            "DD",
+            "kk",
+            "CH",
+            "SS",
+            "nn",
+            "RR",
+            "aa",
+            "E",
+            "ih",
+            "oh",
+            "ou",
+        ]
+    ]
+    assert set(groups["custom"]) == {*avatar.morphs.names, *visemes}
+    mixes = [
+        {avatar.morphs.names[b["index"]]: b["weight"] for b in binds}
+        for binds in (groups["custom"][name].get("morphTargetBinds", []) for name in visemes)
+    ]
+    assert mixes[0] == {}
+    assert all(mixes[1:])
+    assert not any(mix in mixes[:i] for i, mix in enumerate(mixes))
+    assert all(0.3 < weight <= 1 for mix in mixes[10:] for weight in [max(mix.values())])
     assert {"aa", "ih", "ou", "ee", "oh", "blink", "happy", "surprised"} <= set(groups["preset"])
     assert not set(groups["custom"]) & set(groups["preset"])
     binds = groups["preset"]["blink"]["morphTargetBinds"]

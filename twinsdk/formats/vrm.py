@@ -14,7 +14,7 @@ from twinsdk.core.humanoid import HUMANOID_NAMES
 from twinsdk.errors import FormatError
 from twinsdk.formats.glb import Document, whole
 
-__all__ = ["EXPRESSION_PRESETS", "META_DEFAULTS", "Binding", "Vrm", "read"]
+__all__ = ["EXPRESSION_PRESETS", "META_DEFAULTS", "VISEMES", "Binding", "Vrm", "read"]
 
 LICENSE_URL = "https://vrm.dev/licenses/1.0/"
 # A new file permits nothing beyond what VRM's licence does by itself.
@@ -40,6 +40,10 @@ META_TEXT = (
 )
 META_LISTS = ("authors", "references")
 
+_UNPAIRED = (
+    *("jawOpen", "tongueOut", "mouthFunnel", "mouthPucker"),
+    *("mouthRollLower", "mouthRollUpper", "mouthShrugUpper"),
+)
 # What each preset is made of, in ARKit's 52.
 EXPRESSION_PRESETS: Mapping[str, Mapping[str, float]] = {
     "aa": {"jawOpen": 0.7},
@@ -79,6 +83,32 @@ EXPRESSION_PRESETS: Mapping[str, Mapping[str, float]] = {
     "lookLeft": {"eyeLookOutLeft": 1.0, "eyeLookInRight": 1.0},
     "lookRight": {"eyeLookInLeft": 1.0, "eyeLookOutRight": 1.0},
     "neutral": {},
+}
+
+# The 15 mouth shapes of speech under Oculus' names, as lip-sync programs send them.
+VISEMES: Mapping[str, Mapping[str, float]] = {
+    f"viseme_{name}": {
+        side_name: weight
+        for morph, weight in mix.items()
+        for side_name in ((morph,) if morph in _UNPAIRED else (f"{morph}Left", f"{morph}Right"))
+    }
+    for name, mix in {
+        "sil": {},
+        "PP": {"mouthPress": 0.5, "mouthRollLower": 0.5, "mouthRollUpper": 0.35},
+        "FF": {"mouthRollLower": 0.7, "mouthUpperUp": 0.4, "jawOpen": 0.05},
+        "TH": {"jawOpen": 0.18, "tongueOut": 0.35, "mouthUpperUp": 0.15},
+        "DD": {"jawOpen": 0.15, "mouthLowerDown": 0.25, "mouthUpperUp": 0.15},
+        "kk": {"jawOpen": 0.22, "mouthLowerDown": 0.2, "mouthStretch": 0.15},
+        "CH": {"jawOpen": 0.1, "mouthFunnel": 0.55, "mouthPucker": 0.2},
+        "SS": {"jawOpen": 0.05, "mouthStretch": 0.35, "mouthLowerDown": 0.25},
+        "nn": {"jawOpen": 0.16, "mouthLowerDown": 0.2, "mouthShrugUpper": 0.1},
+        "RR": {"jawOpen": 0.15, "mouthPucker": 0.4, "mouthFunnel": 0.2},
+        "aa": {"jawOpen": 0.7},
+        "E": {"jawOpen": 0.35, "mouthSmile": 0.25, "mouthStretch": 0.2},
+        "ih": {"jawOpen": 0.25, "mouthStretch": 0.4, "mouthSmile": 0.15},
+        "oh": {"jawOpen": 0.45, "mouthFunnel": 0.6},
+        "ou": {"jawOpen": 0.15, "mouthPucker": 0.8},
+    }.items()
 }
 
 _ROLE_OF_0 = {

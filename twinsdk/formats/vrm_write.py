@@ -8,13 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from twinsdk.core import quat
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.expressions import EXPRESSION_NAMES
 from twinsdk.formats.build import Builder
 from twinsdk.formats.extras import mapped_nodes
 from twinsdk.formats.images import image_type
 from twinsdk.formats.kept import extension_names
-from twinsdk.formats.vrm import EXPRESSION_PRESETS, META_DEFAULTS, META_LISTS, META_TEXT
+from twinsdk.formats.vrm import (
+    EXPRESSION_PRESETS,
+    META_DEFAULTS,
+    META_LISTS,
+    META_TEXT,
+    VISEMES,
+)
 
 __all__ = ["add_vrm", "own_meta"]
 
@@ -120,13 +127,23 @@ def _look_at(avatar: Avatar, roles: Mapping[str, str]) -> dict[str, Any]:
     # Degrees a gaze of `inputMaxValue` degrees turns the eyes, or the weight it gives.
     reach = {"inputMaxValue": 90.0, "outputScale": 1.0 if expressive else 10.0}
     return {
-        "offsetFromHeadBone": [0.0, 0.06, 0.0],
+        "offsetFromHeadBone": _between_eyes(avatar, roles),
         "type": "expression" if expressive else "bone",
         "rangeMapHorizontalInner": dict(reach),
         "rangeMapHorizontalOuter": dict(reach),
         "rangeMapVerticalDown": dict(reach),
         "rangeMapVerticalUp": dict(reach),
     }
+
+
+def _between_eyes(avatar: Avatar, roles: Mapping[str, str]) -> list[float]:
+    """Return the middle of the eyes in the head's axes, metres."""
+    if not {"leftEye", "rightEye"} <= set(roles):
+        return [0.0, 0.06, 0.0]
+    turns, places = avatar.skeleton.rest_world()
+    head, *eyes = (avatar.skeleton.joint(roles[r]) for r in ("head", "leftEye", "rightEye"))
+    away = places[eyes].mean(0) - places[head]
+    return [round(float(x), 5) for x in quat.rotate(quat.conjugate(turns[head]), away)]
 
 
 def _expressions(avatar: Avatar, figure: int) -> dict[str, Any]:
@@ -139,6 +156,9 @@ def _expressions(avatar: Avatar, figure: int) -> dict[str, Any]:
     for name in EXPRESSION_NAMES:
         if name in morphs:
             given.setdefault(name, {name: 1.0})
+    if all(morph in morphs for weights in VISEMES.values() for morph in weights):
+        for name, weights in VISEMES.items():
+            given.setdefault(name, weights)
     preset: dict[str, Any] = {}
     custom: dict[str, Any] = {}
     for name, weights in given.items():
