@@ -13,14 +13,14 @@ from twinsdk.core.arrays import Array
 
 __all__ = ["reach", "two_bone"]
 
-_SOFT = 0.03  # of full length: where the easing to full extension begins
+_SOFT = 0.01  # of full length: where the easing to full extension begins
 _STRAIGHT = 0.05  # sine of the bend below which the anatomical hinge takes over
 
 
 def reach(distance: Array, length: Array) -> Array:
     """Return `distance` (...) eased so that it never comes to `length`.
 
-    Below 97 % nothing changes; above, the rest is approached exponentially.
+    Below 99 % nothing changes; above, the rest is approached exponentially.
     Source: soft IK, as in "Soft IK" by Andy Nicholas (2009).
     """
     soft = _SOFT * length

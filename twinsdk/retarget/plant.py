@@ -25,8 +25,8 @@ from twinsdk.retarget.transfer import Rig
 __all__ = ["Feet", "Planter"]
 
 _SIDES = ("left", "right")
-_LEAST_REACH = 0.9995  # of the leg: what is further makes the pelvis sink
-_SPARED_SINK = 0.006  # leg lengths that are left to slide: a knee bends 6 degrees for them
+_LEAST_REACH = 0.995  # of the leg: what is further makes the pelvis sink
+_SPARED_SINK = 0.002  # leg lengths that are left to slide: a knee bends 3 degrees for them
 _MOST_SINK = 0.12  # leg lengths
 
 
@@ -239,7 +239,8 @@ class Planter:
     ) -> Array:
         """Return (T, 3) what to add to the ankle."""
         toe = ankle + quat.rotate(turn, self._toe[side])
-        heel_down, toe_down = feet.heel_down[i], feet.toe_down[i]
+        # The step onto and off the floor is the source's too: its speed counts as the contact's.
+        heel_down, toe_down = _wider(feet.heel_down[i]), _wider(feet.toe_down[i])
         ease = max(1, round(self._config.ease_s * fps))
         out = np.zeros_like(ankle)
         free = 0  # first frame after the last contact
@@ -321,6 +322,14 @@ def _phases(heel: Array, toe: Array) -> list[tuple[int, int, bool]]:
         cuts = [0, *(np.flatnonzero(np.diff(kind.astype(np.int8))) + 1), end - start]
         for a, b in pairwise(cuts):
             out.append((int(start + a), int(start + b), bool(kind[a])))
+    return out
+
+
+def _wider(flags: Array) -> Array:
+    """Return flags (T,) with every run of True a frame longer at both ends."""
+    out = flags.copy()
+    out[1:] |= flags[:-1]
+    out[:-1] |= flags[1:]
     return out
 
 
