@@ -18,7 +18,7 @@ from twinsdk.core.kernel import forward_kinematics
 from twinsdk.retarget.ik import two_bone
 from twinsdk.retarget.transfer import Rig
 
-__all__ = ["Trunk"]
+__all__ = ["Trunk", "solve_arm"]
 
 _SIDES = ("left", "right")
 _TRUNK = ("hips", "spine", "chest", "upperChest")
@@ -76,7 +76,7 @@ class Trunk:
             goal = self._goal(side, turns.astype(np.float64), places.astype(np.float64), fps)
             if goal is not None:
                 out = out.copy() if out is rotations else out
-                _solve(target, side, out, turns.astype(np.float64), places, goal)
+                solve_arm(target, side, out, turns.astype(np.float64), places, goal)
         return out
 
     def depth(self, rotations: F32, roots: F32) -> Array:
@@ -214,7 +214,12 @@ def _weights(avatar: Avatar, joints: list[int]) -> F64:
     return out
 
 
-def _solve(target: Rig, side: str, out: F32, turns: Array, places: Array, goal: Array) -> None:
+def solve_arm(target: Rig, side: str, out: F32, turns: Array, places: Array, goal: Array) -> None:
+    """Bring a wrist to `goal` (T, 3) by turning shoulder and elbow in `out` (T, J, 4), in place.
+
+    The hand keeps its turn in the world. `turns` (T, J, 4) and `places` (T, J, 3) are where the
+    joints of `out` are in the world.
+    """
     roles, parents = target.roles, target.skeleton.parents
     upper, lower, hand = (roles[f"{side}{part}"] for part in ("UpperArm", "LowerArm", "Hand"))
     moved = np.flatnonzero(np.linalg.norm(goal - places[:, hand], axis=-1) > 1e-4)

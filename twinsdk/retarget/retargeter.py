@@ -19,6 +19,7 @@ from twinsdk.retarget.anatomy import virtual_tpose
 from twinsdk.retarget.body import Trunk
 from twinsdk.retarget.calibrate import calibrated
 from twinsdk.retarget.contact import ContactConfig
+from twinsdk.retarget.hands import Hands
 from twinsdk.retarget.live import LivePlanter
 from twinsdk.retarget.mapping import HumanoidMap, humanoid_map
 from twinsdk.retarget.native import compiled_step
@@ -38,6 +39,8 @@ class RetargetConfig:
         root: "full" scales travel by leg length, "in-place" keeps the person on the spot,
             "preserve-distance" keeps metres.
         plant_feet: Whether feet that stand still in the source are held still in clips.
+        keep_touch: Whether hands near one another or the person's own body are kept there on other
+            proportions in clips.
         keep_arms_out: Whether forearms and hands are kept out of the avatar's trunk in clips; needs
             an avatar with a mesh.
         source_roles: Canonical joint -> joint name of the source; found by itself where None.
@@ -47,6 +50,7 @@ class RetargetConfig:
 
     root: str = "full"
     plant_feet: bool = True
+    keep_touch: bool = True
     keep_arms_out: bool = True
     source_roles: Mapping[str, str] | None = None
     ground_m: float | None = None
@@ -97,6 +101,7 @@ class Retargeter:
         self.ankle_height = stances[1].ankle
         self._transfer = Transfer(self.source, self.target, found.world)
         self._twists = Twists(self.target)
+        self._hands = Hands(self.source, self.target, found.world)
         self._trunk = None if body is None else Trunk(self.target, body)
         self._root = Root(self.source, self.target, *stances, found.world, self.config.root)
         self._planter = Planter(
@@ -171,6 +176,8 @@ class Retargeter:
         roots = self._root(clip.rotations, clip.root_translations)
         if self.config.plant_feet and len(clip) > 1:
             rotations, roots = self._planter(self.feet(clip), rotations, roots, clip.fps)
+        if self.config.keep_touch:
+            rotations = self._hands.apply(clip.rotations, rotations, roots, clip.fps)
         if self._trunk and self.config.keep_arms_out:
             rotations = self._trunk.apply(rotations, roots, clip.fps)
         if self._twists:

@@ -1,0 +1,205 @@
+"""Hands: what they touch in the source they touch on an avatar of other proportions.
+
+Angles alone carry a clap to arms that cross or never meet. Where a wrist is near the other one, or
+near the person's own head, chest, hips or knee, its place is kept relative to that, measured in
+the size of the part; in between the angles rule. Only corrections are eased, never the motion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from twinsdk.core import quat
+from twinsdk.core.arrays import F32, F64, Array
+from twinsdk.core.kernel import forward_kinematics
+from twinsdk.retarget.body import solve_arm
+from twinsdk.retarget.transfer import Rig
+
+__all__ = ["Hands"]
+
+_SIDES = ("left", "right")
+# Wrist to anchor in arm lengths (upper arm and forearm): all of the goal, none of it.
+_OWN_BODY = (0.34, 0.46)
+_OTHER_HAND = (0.3, 0.5)
+_MOST = 0.35  # arm lengths: what is further is another pose than these arms can take
+_EASE_S = 0.05
+_LEAST_M = 1e-4
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of the body in one rig: between which joints it is, and what turns it."""
+
+    between: tuple[int, int]
+    turned_by: int
+
+    def place(self, places: Array) -> Array:
+        """Return (T, 3) where it is."""
+        return np.asarray((places[:, self.between[0]] + places[:, self.between[1]]) / 2)
+
+    def posture(self, rig: Rig, turns: Array) -> Array:
+        """Return (T, 4) how it is turned from the T-pose."""
+        tpose = rig.tpose.world[self.turned_by]
+        return np.asarray(quat.multiply(turns[:, self.turned_by], quat.conjugate(tpose)))
+
+
+@dataclass(frozen=True)
+class _Anchor:
+    """A part of the body that hands touch, in both rigs.
+
+    Attributes:
+        source, target: The part.
+        scale: (3,) target over source size of the part, along the body's left, up and front.
+    """
+
+    source: _Part
+    target: _Part
+    scale: F64
+
+
+class Hands:
+    """Keeps the hands of `target` where those of `source` are on the body.
+
+    Args:
+        source, target: The rigs.
+        world: (4,) ours_from_source.
+    """
+
+    def __init__(self, source: Rig, target: Rig, world: Array) -> None:
+        self._source, self._target = source, target
+        self._world = np.asarray(world, np.float64)
+        self._arms = _arm(source), _arm(target)
+        self._anchors = _anchors(source, target)
+
+    def apply(self, motion: F32, rotations: F32, roots: F32, fps: float) -> F32:
+        """Return rotations (T, J, 4) of the target with its hands on their goals.
+
+        Args:
+            motion: (T, Js, 4) local rotations of the source.
+            rotations: (T, J, 4) those of the target so far.
+            roots: (T, 3) its root.
+            fps: Frames a second.
+        """
+        there = self._places(self._source, motion, np.zeros((len(motion), 3), np.float32))
+        there = quat.multiply(self._world, there[0]), quat.rotate(self._world, there[1])
+        turns, places = self._places(self._target, rotations, roots)
+        goals = self._goals(there, (turns, places))
+        out = rotations
+        for side, goal in zip(_SIDES, goals, strict=True):
+            wrist = places[:, self._target.roles[f"{side}Hand"]]
+            move = self._eased(goal - wrist, fps)
+            if np.abs(move).max(initial=0) > _LEAST_M:
+                out = out.copy() if out is rotations else out
+                solve_arm(self._target, side, out, turns, places, wrist + move)
+        return out
+
+    def _goals(self, there: tuple[Array, Array], here: tuple[Array, Array]) -> list[Array]:
+        """Return where each wrist shall be (T, 3), left and right."""
+        wrists = [there[1][:, self._source.roles[f"{side}Hand"]] for side in _SIDES]
+        own = [here[1][:, self._target.roles[f"{side}Hand"]] for side in _SIDES]
+        goals = []
+        for wrist, have in zip(wrists, own, strict=True):
+            total, weights = np.zeros_like(have), np.zeros(len(have))
+            for anchor in self._anchors:
+                away = wrist - anchor.source.place(there[1])
+                share = _share(away, self._arms[0], _OWN_BODY)
+                turned = anchor.source.posture(self._source, there[0])
+                local = quat.rotate(quat.conjugate(turned), away)
+                posture = anchor.target.posture(self._target, here[0])
+                goal = anchor.target.place(here[1])
+                goal = goal + quat.rotate(posture, local * anchor.scale)
+                total += (goal - have) * share[:, None]
+                weights += share
+            goals.append(have + total / np.maximum(weights, 1)[:, None])
+        # Both hands share the way to one another, from where the body has them.
+        between = wrists[1] - wrists[0]
+        share = _share(between, self._arms[0], _OTHER_HAND)
+        missing = between * (self._arms[1] / self._arms[0]) - (goals[1] - goals[0])
+        half = 0.5 * missing * share[:, None]
+        return [goals[0] - half, goals[1] + half]
+
+    def _eased(self, move: Array, fps: float) -> Array:
+        from scipy.ndimage import gaussian_filter1d
+
+        length = np.linalg.norm(move, axis=-1, keepdims=True)
+        most = _MOST * self._arms[1]
+        move = move * (most * np.tanh(length / most) / np.maximum(length, 1e-12))
+        return np.asarray(gaussian_filter1d(move, _EASE_S * fps, axis=0, mode="nearest"))
+
+    @staticmethod
+    def _places(rig: Rig, rotations: F32, roots: F32) -> tuple[Array, Array]:
+        skeleton = rig.skeleton
+        turns, places = forward_kinematics(
+            skeleton.parents, skeleton.rest_translations, rotations, roots
+        )
+        return turns.astype(np.float64), places.astype(np.float64)
+
+
+def _share(away: Array, arm: float, span: tuple[float, float]) -> Array:
+    """Return (T,) 1 near, 0 far, smooth in between."""
+    near, far = span
+    t = np.clip((far - np.linalg.norm(away, axis=-1) / arm) / (far - near), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t))
+
+
+def _arm(rig: Rig) -> float:
+    at, roles = rig.tpose.positions, rig.roles
+    lengths = [
+        np.linalg.norm(at[roles[side + b]] - at[roles[side + a]])
+        for side in _SIDES
+        for a, b in (("UpperArm", "LowerArm"), ("LowerArm", "Hand"))
+    ]
+    return max(float(np.sum(lengths)) / 2, 1e-9)
+
+
+def _anchors(source: Rig, target: Rig) -> list[_Anchor]:
+    sizes = [_sizes(rig) for rig in (source, target)]
+    ratio = {name: sizes[1][name] / sizes[0][name] for name in sizes[0]}
+    trunk = ratio["trunk"]
+    scales = {
+        "head": (trunk, trunk, trunk),
+        "pelvis": (ratio["hips"], trunk, trunk),
+        "chest": (ratio["shoulders"], trunk, trunk),
+        "left knee": (ratio["leg"],) * 3,
+        "right knee": (ratio["leg"],) * 3,
+    }
+    there, here = _parts(source), _parts(target)
+    return [
+        _Anchor(source=there[name], target=here[name], scale=np.array(scale))
+        for name, scale in scales.items()
+    ]
+
+
+def _parts(rig: Rig) -> dict[str, _Part]:
+    roles = rig.roles
+    # Rigs differ in where hips and chest begin, not in where the limbs do.
+    chest = next(roles[r] for r in ("upperChest", "chest", "spine", "hips") if r in roles)
+    return {
+        "head": _Part((roles["head"], roles["head"]), roles["head"]),
+        "pelvis": _Part((roles["leftUpperLeg"], roles["rightUpperLeg"]), roles["hips"]),
+        "chest": _Part((roles["leftUpperArm"], roles["rightUpperArm"]), chest),
+        **{
+            f"{side} knee": _Part((roles[f"{side}LowerLeg"],) * 2, roles[f"{side}LowerLeg"])
+            for side in _SIDES
+        },
+    }
+
+
+def _sizes(rig: Rig) -> dict[str, float]:
+    """Return the sizes parts are measured in, in the rig's own unit."""
+    at = {role: rig.tpose.positions[joint] for role, joint in rig.roles.items()}
+
+    def width(role: str) -> float:
+        return max(float(np.linalg.norm(at[f"left{role}"] - at[f"right{role}"])), 1e-9)
+
+    hips = (at["leftUpperLeg"] + at["rightUpperLeg"]) / 2
+    shoulders = (at["leftUpperArm"] + at["rightUpperArm"]) / 2
+    leg = np.linalg.norm(at["leftLowerLeg"] - at["leftUpperLeg"])
+    return {
+        "trunk": max(float(np.linalg.norm(shoulders - hips)), 1e-9),
+        "hips": width("UpperLeg"),
+        "shoulders": width("UpperArm"),
+        "leg": max(float(leg), 1e-9),
+    }
