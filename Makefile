@@ -36,6 +36,10 @@ test: install  ## all tests, against the installed package
 	cd build/tests && TWINSDK_TEST_INSTALLED=1 ../../$(BIN)/pytest -c ../../pyproject.toml --rootdir ../.. \
 		-p no:cacheprovider ../../tests $(ARGS)
 
+.PHONY: sanitize
+sanitize:  ## the C++ tests under the address, behaviour and thread sanitizers (needs g++ alone)
+	csrc/run_sanitized_tests.sh
+
 .PHONY: check
 check: install  ## format, lint, types, floors
 	$(BIN)/ruff format --check .
