@@ -77,6 +77,12 @@ def test_a_vertex_that_names_a_joint_twice_keeps_all_its_weight(tmp_path, avatar
     np.testing.assert_allclose(back.weights[0, :2], [0.9, 0.1], atol=1e-6)
 
 
+VISEMES = (
+    *("sil", "PP", "FF", "TH", "DD", "kk", "CH", "SS"),
+    *("nn", "RR", "aa", "E", "ih", "oh", "ou"),
+)
+
+
 def test_every_expression_is_bound_and_presets_are_made_of_them(tmp_path, avatar):
     save_avatar(avatar, tmp_path / "face.vrm")
     groups = _json(tmp_path / "face.vrm")["extensions"]["VRMC_vrm"]["expressions"]

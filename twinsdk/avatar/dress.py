@@ -15,6 +15,7 @@ from scipy.spatial import ConvexHull, KDTree
 from twinsdk.avatar.base import Base
 from twinsdk.avatar.parts import Part, Sheet, cut, sheet_of_quads, vertex_normals
 from twinsdk.avatar.rig import TPose
+from twinsdk.avatar.skirt import skirt_part
 from twinsdk.core.arrays import F64, Array
 from twinsdk.core.avatar import Material
 from twinsdk.core.humanoid import HUMANOID_NAMES
@@ -38,6 +39,7 @@ class Outfit:
         hem_m: How far below the hip joints the shirt ends.
         ease_m: Clearance of the shirt over the body.
         leg_ease_m: Clearance of the trousers at the hem; they follow the body at the waist.
+        skirt: Along the leg, as `leg`; 0: none. The trousers under it are short.
     """
 
     sleeve: float
@@ -46,6 +48,7 @@ class Outfit:
     hem_m: float
     ease_m: float
     leg_ease_m: float
+    skirt: float = 0.0
 
 
 _OUTFITS = {
@@ -57,6 +60,9 @@ _OUTFITS = {
     ),
     "sporty": Outfit(
         sleeve=0.56, leg=0.86, collar_m=-0.005, hem_m=-0.01, ease_m=0.014, leg_ease_m=0.03
+    ),
+    "skirt": Outfit(
+        sleeve=0.35, leg=0.3, collar_m=0.0, hem_m=-0.055, ease_m=0.009, leg_ease_m=0.006, skirt=0.9
     ),
 }
 
@@ -91,9 +97,11 @@ def dress_body(
     shoe = _draped(tights, pose.vertices, np.full(len(pose.vertices), 0.007), rounds=12)
     shoes = _cut_out(tights, _fields(shoe, pose, outfit), ("shoe",))
     upper = cut(shoes, (SOLE_M + _RIM_M / 2) - shoe[:, 1])
+    skirt = [skirt_part(base, pose, outfit.skirt, materials["bottom"])] if outfit.skirt else []
     return [
         _cloth("top", shirt, over, pose, materials["top"]),
         _cloth("bottom", trousers, under, pose, materials["bottom"]),
+        *skirt,
         _cloth("shoes", upper, shoe, pose, materials["shoes"], hem_above_m=0.05),
         *(_sole(tights, shoe, pose, side, materials["soles"]) for side in ("left", "right")),
     ]

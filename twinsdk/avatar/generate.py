@@ -16,11 +16,13 @@ from twinsdk.avatar.library import GENERATOR_VERSION
 from twinsdk.avatar.parts import Part
 from twinsdk.avatar.rig import TPose, bake_t_pose
 from twinsdk.avatar.spec import AvatarSpec
+from twinsdk.avatar.springs import spring_meta, with_chains
 from twinsdk.avatar.texture import paint_materials
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.avatar import Avatar, Material, Mesh, Morphs, Skin
 from twinsdk.core.expressions import EXPRESSION_NAMES
 from twinsdk.core.humanoid import HUMANOID_NAMES
+from twinsdk.core.skeleton import Skeleton
 
 __all__ = ["generate_avatar"]
 
@@ -59,13 +61,18 @@ def generate_avatar(
     parts += face_parts(base, pose, materials)
     parts += hair_parts(base, pose, spec.hair, materials["hair"])
     parts += dress_body(base, pose, outfit, materials)
+    chains = [chain for part in parts for chain in part.chains]
+    meta = _meta(spec)
+    if chains:
+        meta["spring_bones"] = spring_meta(chains, pose)
+    skeleton = with_chains(pose.skeleton, chains)
     return Avatar(
-        skeleton=pose.skeleton,
+        skeleton=skeleton,
         mesh=_mesh(parts),
-        skin=_skin(parts, pose),
+        skin=_skin(parts, skeleton),
         morphs=_morphs(base, pose, parts),
         humanoid={name: name for name in HUMANOID_NAMES},
-        meta=_meta(spec),
+        meta=meta,
     )
 
 
@@ -89,13 +96,21 @@ def _mesh(parts: list[Part]) -> Mesh:
     )
 
 
-def _skin(parts: list[Part], pose: TPose) -> Skin:
-    weights = np.concatenate([part.weights for part in parts])
+def _skin(parts: list[Part], skeleton: Skeleton) -> Skin:
+    count, at = sum(len(part.vertices) for part in parts), len(HUMANOID_NAMES)
+    weights: F32 = np.zeros((count, len(skeleton)), np.float32)
+    row = 0
+    for part in parts:
+        rows = slice(row, row + len(part.vertices))
+        weights[rows, : len(HUMANOID_NAMES)] = part.weights[:, : len(HUMANOID_NAMES)]
+        swinging = part.weights.shape[1] - len(HUMANOID_NAMES)
+        weights[rows, at : at + swinging] = part.weights[:, len(HUMANOID_NAMES) :]
+        row, at = rows.stop, at + swinging
     influences = int((weights > 0).sum(1).max())
     order = np.argsort(-weights, axis=1, kind="stable")[:, :influences]
     kept = np.take_along_axis(weights, order, 1)
-    inverse_bind = np.tile(np.eye(4, dtype=np.float32), (len(pose.joints), 1, 1))
-    inverse_bind[:, :3, 3] = -pose.skeleton.rest_world()[1]
+    inverse_bind = np.tile(np.eye(4, dtype=np.float32), (len(skeleton), 1, 1))
+    inverse_bind[:, :3, 3] = -skeleton.rest_world()[1]
     return Skin(
         joints=np.where(kept > 0, order, 0),
         weights=kept / kept.sum(1, keepdims=True),

@@ -5,7 +5,7 @@ The shell stands on the template's scalp, so it fits every head; the hairline is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -14,9 +14,10 @@ from scipy.spatial import KDTree
 
 from twinsdk.avatar.atlas import skin_regions
 from twinsdk.avatar.base import Base
-from twinsdk.avatar.parts import Part, vertex_normals
+from twinsdk.avatar.parts import Chain, Part, vertex_normals
 from twinsdk.avatar.rig import TPose
 from twinsdk.avatar.skin_paint import hairline_height
+from twinsdk.avatar.springs import chain_weights, strongest
 from twinsdk.core.arrays import F64, Array
 from twinsdk.core.avatar import Material
 from twinsdk.core.humanoid import HUMANOID_NAMES
@@ -27,6 +28,10 @@ _CENTRE = np.array([0.0, 0.765, 0.05])  # inside the template's skull
 _WHORL = np.array([0.0, 1.0, -0.30])  # direction from there to the crown's whorl
 _COLUMNS = 192
 _ROWS = 22
+_HANGING_ROWS = 14
+_STRAND_JOINTS = 4
+# Of hanging hair that lies on the back stays there: a pose without springs still looks right.
+_LYING = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +48,7 @@ class _Cut:
         depth: Of the furrows between locks, as a share of the thickness.
         fall: How far hair hangs below the height `leave`; 0: it follows the scalp to the hairline.
         leave: Height where hanging hair leaves the scalp.
+        strands: Degrees from the front where a chain of swinging joints hangs.
     """
 
     top: float
@@ -56,6 +62,7 @@ class _Cut:
     depth: float
     fall: float = 0.0
     leave: float = 0.772
+    strands: tuple[float, ...] = ()
 
 
 _CUTS = {
@@ -93,6 +100,7 @@ _CUTS = {
         locks=36,
         depth=0.16,
         fall=0.240,
+        strands=(95, 140, 180, 220, 265),
     ),
 }
 
@@ -124,9 +132,12 @@ def hair_parts(base: Base, pose: TPose, style: str, material: Material) -> list[
     scale = float(length.mean()) / ground.mean_m
     shell = scalp + out / length * (_thickness(cut, ground.place) * scale)[..., None]
     weights = (ground.mix @ pose.weights).reshape(*shell.shape[:2], -1)
+    chains: tuple[Chain, ...] = ()
     if cut.fall:
         shell, weights = _hang(cut, shell, weights, scale, base, pose)
-    return [_part(shell, weights, pose, material)]
+    if cut.strands:
+        chains, weights = _swing(cut, shell, weights)
+    return [replace(_part(shell, weights, pose, material), chains=chains)]
 
 
 @lru_cache(maxsize=4)
@@ -244,7 +255,7 @@ def _hang(
 ) -> tuple[F64, Array]:
     """Return the shell and weights with the rows that hang below it."""
     azimuth = _azimuths()
-    count = 14
+    count = _HANGING_ROWS
     down = np.linspace(0, 1, count + 1)[1:, None]
     turn = np.degrees(np.abs(azimuth))
     # Beside the face hair stops at the chin; only behind the ears does it reach its length.
@@ -271,6 +282,35 @@ def _hang(
     hung = weights[-1][None] * (1 - back) + rest * back
     rows[:, hanging[0, :, 0] == 0] = last[hanging[0, :, 0] == 0]  # nothing hangs over the face
     return np.concatenate([shell, rows]), np.concatenate([weights, hung])
+
+
+def _swing(cut: _Cut, shell: F64, weights: Array) -> tuple[tuple[Chain, ...], Array]:
+    """Return the chains in hanging hair, and the weights with their joints' columns."""
+    azimuth = _azimuths()
+    rows = np.linspace(0, _HANGING_ROWS, _STRAND_JOINTS).round().astype(int) + _ROWS - 1
+    turns = np.radians(cut.strands)[:, None]
+    columns = np.abs((azimuth - turns + np.pi) % (2 * np.pi) - np.pi).argmin(1)
+    chains = tuple(
+        Chain(
+            name=f"hair{k}_",
+            above="head",
+            places=shell[rows, column],
+            radius_m=0.018,
+            stiffness=0.9,
+            gravity=0.25,
+            drag=0.45,
+        )
+        for k, column in enumerate(columns)
+    )
+    down = np.clip(np.arange(len(shell)) - (_ROWS - 1), 0, None) / _HANGING_ROWS
+    along, angles = (a.ravel() for a in np.broadcast_arrays(down[:, None], azimuth))
+    swinging = chain_weights(angles % (2 * np.pi), along, cut.strands, _STRAND_JOINTS)
+    swinging = swinging.reshape(*weights.shape[:2], -1)
+    back = weights[..., HUMANOID_NAMES.index("upperChest")]
+    free = np.clip(down * 6, 0, 1)[:, None] * _hanging(azimuth) * (1 - _LYING * back)
+    own = weights * (1 - free)[..., None]
+    both = np.concatenate([own, swinging * free[..., None]], axis=-1)
+    return chains, strongest(both.reshape(-1, both.shape[-1])).reshape(both.shape)
 
 
 def _outside(rows: F64, base: Base, pose: TPose, clearance: float) -> F64:

@@ -14,7 +14,7 @@ from scipy import sparse
 from twinsdk.core.arrays import F32, F64, I32, Array
 from twinsdk.core.avatar import Material
 
-__all__ = ["Part", "Sheet", "cut", "sheet_of_quads", "subdivide", "vertex_normals"]
+__all__ = ["Chain", "Part", "Sheet", "cut", "sheet_of_quads", "subdivide", "vertex_normals"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +36,27 @@ class Sheet:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Chain:
+    """Joints that swing, from the one they hang on outwards.
+
+    Attributes:
+        name: Its joints are called by it and their number.
+        above: The humanoid joint it hangs on.
+        places: (n, 3) metres in the T-pose; the last one is the end.
+        radius_m: How thick it is to what it hits.
+        stiffness, gravity, drag: As VRM's spring bones take them.
+    """
+
+    name: str
+    above: str
+    places: F64
+    radius_m: float
+    stiffness: float
+    gravity: float
+    drag: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
     """A finished part in T-pose.
 
@@ -46,8 +67,9 @@ class Part:
         normals: (N, 3) unit.
         uvs: (N, 2).
         triangles: (F, 3).
-        weights: (N, 55).
+        weights: (N, 55), and a column more for each joint of its chains.
         mix: (N, V) sparse: which of the base's vertices move it in the morphs; may be all zero.
+        chains: What of it swings.
     """
 
     name: str
@@ -58,6 +80,7 @@ class Part:
     triangles: I32
     weights: F32
     mix: sparse.csr_matrix
+    chains: tuple[Chain, ...] = ()
 
 
 def sheet_of_quads(count: int, quads: Array, uv_of_corner: F64 | None = None) -> Sheet:

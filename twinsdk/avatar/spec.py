@@ -15,7 +15,7 @@ from twinsdk.errors import AvatarError
 __all__ = ["SPEC_VERSION", "STYLES", "AvatarSpec", "Colors"]
 
 SPEC_VERSION = 1
-STYLES = ("casual", "smart", "sporty")
+STYLES = ("casual", "smart", "sporty", "skirt")
 HAIR_STYLES = ("short", "bob", "long", "shaved")
 _LICENCE_CHOICES: dict[str, tuple[str, ...]] = {
     "avatar_permission": ("onlyAuthor", "onlySeparatelyLicensedPerson", "everyone"),
