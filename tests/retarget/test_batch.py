@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +60,49 @@ def test_workers_give_the_same_files_as_one_process(tmp_path, folder):
     for a, b in zip(alone, many, strict=True):
         assert b.status == "done"
         np.testing.assert_array_equal(load_clip(a.target).rotations, load_clip(b.target).rotations)
+
+
+def test_a_killed_worker_costs_no_file(tmp_path, folder, canon, bodies):
+    for k in range(4):
+        save_clip(bodies.random_clip(canon, frames=400, seed=k, spread=0.2), folder / f"l{k}.npz")
+    killed, reports = [], []
+
+    def kill_one(report):
+        reports.append(report)
+        if not killed:
+            killed.append(multiprocessing.active_children()[0])
+            killed[0].kill()
+
+    found = retarget_files(
+        [folder], humanoid_skeleton(), tmp_path / "out", workers=2, on_done=kill_one
+    )
+    assert [r.status for r in found] == ["done"] * 8
+    assert Counter(r.source for r in reports) == {r.source: 1 for r in found}
+    assert killed[0].exitcode == -signal.SIGKILL
+    for report in found:
+        assert Path(report.target).stat().st_size > 0
+
+
+def test_a_file_that_kills_its_workers_is_named_and_the_others_are_done(
+    tmp_path, folder, monkeypatch
+):
+    # A worker that meets this name ends at once, as one does that runs out of memory.
+    (folder / "deadly.bvh").write_text("x")
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "def watch(event, args):\n"
+        "    if event == 'open' and str(args[0]).endswith('deadly.bvh'):\n"
+        "        os._exit(9)\n"
+        "sys.addaudithook(watch)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{hook}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    found = retarget_files([folder], humanoid_skeleton(), tmp_path / "out", workers=2)
+    failed = [r for r in found if r.status == "failed"]
+    assert [Path(r.source).name for r in failed] == ["deadly.bvh"]
+    assert "died" in failed[0].error
+    assert sum(r.status == "done" for r in found) == 4
 
 
 def test_resume_leaves_newer_results_alone(tmp_path, folder):

@@ -6,8 +6,9 @@ import glob
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -278,41 +279,49 @@ def _on_cluster(
 def _in_processes(
     jobs: list[Job], avatar: Avatar | Skeleton, config: RetargetConfig | None, workers: int
 ) -> Iterator[tuple[int, FileReport]]:
-    """Yield reports as workers finish; a file whose worker dies is tried once more, alone."""
-    broken: list[Job] = []
-    for index, report, job in _pool(jobs, avatar, config, workers):
-        if report is None:
-            broken.append(job)
-        else:
-            yield index, report
-    for job in broken:
-        for index, report, (_, source, target) in _pool([job], avatar, config, 1):
-            died = _failed(source, target, f"{_DIED}: {source}")
-            yield index, report or died
+    """Yield reports as workers finish.
+
+    When a worker dies, the few files that were at work are tried once more, each alone, and the
+    rest goes on with new workers.
+    """
+    waiting = deque(jobs)
+    while waiting:
+        suspects = yield from _pool(waiting, avatar, config, workers)
+        for job in suspects:
+            if (yield from _pool(deque([job]), avatar, config, 1)):
+                index, source, target = job
+                yield index, _failed(source, target, f"{_DIED}: {source}")
 
 
 def _pool(
-    jobs: list[Job], avatar: Avatar | Skeleton, config: RetargetConfig | None, workers: int
-) -> Iterator[tuple[int, FileReport | None, Job]]:
+    waiting: deque[Job], avatar: Avatar | Skeleton, config: RetargetConfig | None, workers: int
+) -> Generator[tuple[int, FileReport], None, list[Job]]:
+    """Work on `waiting` until it is empty or a worker dies; return the files then at work."""
     # Spawned, not forked: threads of numerical libraries do not survive a fork.
     context = multiprocessing.get_context("spawn")
+    running: dict[Future[FileReport], Job] = {}
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_start_worker, initargs=(avatar, config)
     ) as pool:
-        futures: dict[Future[FileReport], Job] = {
-            pool.submit(_work, source, target): (index, source, target)
-            for index, source, target in jobs
-        }
         try:
-            for future in as_completed(futures):
-                job = futures[future]
-                try:
-                    yield job[0], future.result(), job
-                except BrokenProcessPool:
-                    yield job[0], None, job
+            while waiting or running:
+                # One more than there are workers, so that none waits for us.
+                while waiting and len(running) <= workers:
+                    job = waiting[0]
+                    running[pool.submit(_work, job[1], job[2])] = job
+                    waiting.popleft()
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    report = future.result()
+                    yield running.pop(future)[0], report
+        except BrokenProcessPool:
+            finished = [f for f in running if f.done() and f.exception() is None]
+            for future in finished:
+                yield running.pop(future)[0], future.result()
+            return list(running.values())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    return []
 
 
 def _is_motion(path: Path) -> bool:
