@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from twinsdk.bridge._generated import twin_generated as fb
+from twinsdk.bridge.layout import read_layout
 from twinsdk.bridge.wire import (
     Codec,
     FrameDecoder,
@@ -145,7 +146,7 @@ def test_a_message_of_another_writer_with_fields_left_out_decodes(descriptor_of_
 def test_sizes_stay_within_the_promise_for_the_humanoid():
     joints = len(humanoid_skeleton())
     sizes = {
-        codec: len(FrameEncoder(joints=joints, codec=codec, session=1, descriptor=1)._message)
+        codec: FrameEncoder(joints=joints, codec=codec, session=1, descriptor=1).size
         for codec in Codec
     }
     assert joints == 55
@@ -202,7 +203,7 @@ def test_a_rotation_that_is_no_rotation_is_refused(place, descriptor_of_size, fr
     encoder, decoder = coders(descriptor, Codec.FLOAT32)
     message = bytearray(encoder.encode(frame_on(descriptor, 1)))
     decoder.decode(bytes(message))
-    start = decoder._views.layout.rotations_at + 4 * place
+    start = read_layout(bytes(message)).rotations_at + 4 * place
     message[start : start + 4] = struct.pack("<f", float("nan"))
     with pytest.raises(WireError, match="unit quaternion"):
         decoder.decode(bytes(message))

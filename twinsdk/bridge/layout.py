@@ -75,7 +75,8 @@ class Layout:
         scalars, scalars_at: One reader over all scalars, and where it starts.
         pick: Turns what `scalars` reads into the order of `SCALARS`, the root as three numbers.
         places: First byte of each scalar that is there, by name.
-        marks: One reader over the bytes that make it this layout, and what they are.
+        marks, marked: One reader over the bytes that make it this layout, and what they are.
+        mask: As long as a message, 255 at those bytes and 0 elsewhere.
     """
 
     size: int
@@ -92,6 +93,7 @@ class Layout:
     places: dict[str, int]
     marks: struct.Struct
     marked: tuple[bytes, ...]
+    mask: bytes
 
     def fits(self, message: bytes) -> bool:
         """Return whether `message` has exactly this layout."""
@@ -178,6 +180,13 @@ class _Walk:
             position = end
         return struct.Struct(layout)
 
+    def mask(self) -> bytes:
+        """Return a byte for each of the message's, 255 where it is structure."""
+        mask = bytearray(len(self.message))
+        for start, end in self.spans:
+            mask[start:end] = b"\xff" * (end - start)
+        return bytes(mask)
+
 
 def read_layout(message: bytes) -> Layout:
     """Return the layout of a pose message, every position proven to lie inside it.
@@ -228,6 +237,7 @@ def read_layout(message: bytes) -> Layout:
         },
         marks=marks,
         marked=marks.unpack_from(message),
+        mask=walk.mask(),
     )
 
 

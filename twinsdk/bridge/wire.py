@@ -7,17 +7,15 @@ FlatBuffer is table PoseFrame of schema/twin.fbs. See docs/wire.md.
 
 from __future__ import annotations
 
-import math
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
 
 from twinsdk.bridge._generated import twin_generated as fb
 from twinsdk.bridge.layout import IDENTIFIER, PREFIX_BYTES, SCALARS, Codec, Layout, read_layout
-from twinsdk.bridge.views import ROTATION_TYPES, PoseViews
 from twinsdk.core import kernel
 from twinsdk.core.clock import now_ns
 from twinsdk.core.expressions import EXPRESSION_COUNT
@@ -46,6 +44,23 @@ _MAGIC = b"TWN"
 _PREFIX = struct.Struct("<3sBIIHH")
 _STATES = tuple(TrackingState)  # in the order of the schema's enum
 _STATE_INDEX = {state: index for index, state in enumerate(_STATES)}
+
+_U64 = struct.Struct("<Q")
+_ROTATION_TYPES: dict[Codec, tuple[np.dtype[Any], int]] = {
+    Codec.FLOAT32: (np.dtype("<f4"), 4),
+    Codec.PACKED48: (np.dtype("<u2"), 3),
+    Codec.PACKED32: (np.dtype("<u4"), 1),
+}
+# What a kernel's reader answers instead of values; csrc/include/twinsdk/wire.hpp, WireFault.
+_OTHER_LAYOUT, _PREFIX_FAULT = 1, 2
+_FAULTS = {
+    _OTHER_LAYOUT: "its layout changed while it was read",
+    _PREFIX_FAULT: "its prefix is not that of this wire version",
+    3: "the prefix and the body disagree",
+    4: "the confidence, state or root is out of range",
+    5: "a rotation is not a unit quaternion",
+    6: "an expression is outside [0, 1]",
+}
 
 T = TypeVar("T")
 
@@ -156,25 +171,15 @@ class FrameEncoder:
     ) -> None:
         self.codec = codec_named(codec)
         self._joints = joints
-        self._session, self._descriptor = session, descriptor
-        self._message = bytearray(_PREFIX.size) + _build(self.codec, joints)
-        layout = read_layout(bytes(self._message))
-        self._scalars, self._scalars_at = layout.scalars, layout.scalars_at
-        kind, per_joint = ROTATION_TYPES[self.codec]
-        rotations = np.frombuffer(self._message, kind, joints * per_joint, layout.rotations_at)
-        self._rotations = rotations if per_joint == 1 else rotations.reshape(joints, per_joint)
-        self._expressions = np.frombuffer(
-            self._message,
-            np.dtype("<f4") if self.codec is Codec.FLOAT32 else np.uint8,
-            layout.expressions,
-            layout.expressions_at,
-        )
-        self._confidence = np.frombuffer(self._message, np.uint8, joints, layout.confidence_at)
-        self._ordered = itemgetter(*_written_order(layout))
-        # The kernels without the checks around them: frames were checked when they were made.
-        native = kernel.implementation(kernel.isa())
-        self._pack_unit = native.encode_unit8
-        self._pack_rotations = native.encode32 if self.codec is Codec.PACKED32 else native.encode48
+        message = bytearray(_PREFIX.size) + _build(self.codec, joints)
+        _PREFIX.pack_into(message, 0, _MAGIC, VERSION, 0, 0, 0, self.codec)
+        layout = read_layout(bytes(message))
+        _U64.pack_into(message, layout.places["session"], session)
+        _U64.pack_into(message, layout.places["descriptor"], descriptor)
+        self.size = len(message)
+        """Bytes of a message."""
+        # Without checks of its own: frames were checked when they were made.
+        self._write = pose_wire(layout, bytes(message)).write
 
     def encode(
         self, frame: TwinFrame, *, avatar_id: int | None = None, t_send_ns: int | None = None
@@ -195,28 +200,19 @@ class FrameEncoder:
                 f"frame: expected a pose of {self._joints} joints as in the published avatar, "
                 f"got {len(pose.rotations)}; use twinsdk.retarget"
             )
-        avatar = frame.avatar_id if avatar_id is None else avatar_id
-        _PREFIX.pack_into(self._message, 0, _MAGIC, VERSION, avatar, frame.sequence, 0, self.codec)
-        values = (
-            self._session,
-            avatar,
+        message: bytes = self._write(
+            pose.rotations,
+            frame.expressions,
+            frame.joint_confidence,
+            pose.root_translation,
+            frame.avatar_id if avatar_id is None else avatar_id,
             frame.sequence,
             frame.timestamp_ns,
             now_ns() if t_send_ns is None else t_send_ns,
-            self._descriptor,
             _STATE_INDEX[frame.state],
             frame.confidence,
-            *pose.root_translation.tolist(),
         )
-        self._scalars.pack_into(self._message, self._scalars_at, *self._ordered(values))
-        if self.codec is Codec.FLOAT32:
-            self._rotations[...] = pose.rotations
-            self._expressions[...] = frame.expressions
-        else:
-            self._pack_rotations(pose.rotations, self._rotations)
-            self._pack_unit(frame.expressions, self._expressions)
-        self._pack_unit(frame.joint_confidence, self._confidence)
-        return bytes(self._message)
+        return message
 
 
 class FrameDecoder:
@@ -230,7 +226,9 @@ class FrameDecoder:
     def __init__(self, *, skeleton: Skeleton, descriptor: int) -> None:
         self._skeleton = skeleton
         self._descriptor = descriptor
-        self._views: PoseViews | None = None
+        self._codec = Codec.PACKED48
+        self._layout: Layout | None = None
+        self._read: Callable[[bytes], Any] | None = None
 
     def decode(self, message: bytes) -> tuple[TwinFrame, FrameHeader]:
         """Return the frame in `message`, and what else it says.
@@ -238,41 +236,29 @@ class FrameDecoder:
         Raises:
             WireError: It is malformed, of another version, or of another avatar descriptor.
         """
-        views = self._views
-        if views is None or not views.layout.fits(message):
-            views = self._views = PoseViews(read_layout(message))
-        layout = views.layout
-        magic, version, avatar, sequence, _, codec = _PREFIX.unpack_from(message)
-        if magic != _MAGIC or version != VERSION:
-            read_prefix(message)  # says what is wrong
+        found: Any = _OTHER_LAYOUT if self._read is None else self._read(message)
+        if found == _OTHER_LAYOUT:
+            found = self._look_anew(message)
+        if type(found) is int:
+            raise _fault(message, found)
         (
-            session, body_avatar, body_sequence, t_capture_ns, t_send_ns, descriptor, state,
-            confidence, x, y, z,
-        ) = layout.read_scalars(message)  # fmt: skip
+            session, avatar, sequence, t_capture_ns, t_send_ns, descriptor, state, confidence,
+            root, rotations, expressions, sure,
+        ) = found  # fmt: skip
         if descriptor != self._descriptor:
             raise UnknownAvatarError(descriptor)
-        if (body_avatar, body_sequence, layout.codec) != (avatar, sequence, codec):
-            raise WireError("pose message: the prefix and the body disagree")
-        if layout.joints != len(self._skeleton) or layout.expressions != EXPRESSION_COUNT:
+        if rotations.shape[0] != len(self._skeleton) or expressions.shape[0] != EXPRESSION_COUNT:
             raise WireError(
                 f"pose message: expected {len(self._skeleton)} joints and {EXPRESSION_COUNT} "
-                f"expressions, got {layout.joints} and {layout.expressions}"
+                f"expressions, got {len(rotations)} and {len(expressions)}"
             )
-        # Written so that NaN fails too.
-        if not (0 <= confidence <= 1 and state < len(_STATES) and math.isfinite(x + y + z)):
-            raise WireError("pose message: the confidence, state or root is out of range")
-        views.take(message)
-        expressions, sure = views.weights(confidence)
         frame = _unchecked(
             TwinFrame,
             avatar_id=avatar,
             sequence=sequence,
             timestamp_ns=t_capture_ns,
             pose=_unchecked(
-                Pose,
-                skeleton=self._skeleton,
-                rotations=views.rotations(),
-                root_translation=np.array((x, y, z), np.float32),
+                Pose, skeleton=self._skeleton, rotations=rotations, root_translation=root
             ),
             expressions=expressions,
             confidence=confidence,
@@ -283,10 +269,39 @@ class FrameDecoder:
             FrameHeader,
             session=session,
             descriptor=descriptor,
-            codec=layout.codec,
+            codec=self._codec,
             t_send_ns=t_send_ns,
         )
         return frame, header
+
+    def _look_anew(self, message: bytes) -> Any:
+        """Read a message whose layout was not seen before, and remember the layout."""
+        layout = read_layout(message)
+        self._codec = layout.codec
+        self._read = pose_wire(layout, message).read
+        return self._read(message)
+
+
+def _fault(message: bytes, number: int) -> WireError:
+    if number == _PREFIX_FAULT:
+        read_prefix(message)  # says what is wrong
+    return WireError(f"pose message: {_FAULTS[number]}")
+
+
+def pose_wire(layout: Layout, message: bytes) -> Any:
+    """Return the reader and writer of messages that have the layout of `message`."""
+    native = kernel.implementation(kernel.isa())
+    return native.PoseWire(
+        pattern=bytes(message),
+        mask=layout.mask,
+        scalars=[layout.places.get(name, 0) for name, *_ in SCALARS],
+        codec=int(layout.codec),
+        joints=layout.joints,
+        expressions=layout.expressions,
+        rotations_at=layout.rotations_at,
+        expressions_at=layout.expressions_at,
+        confidence_at=layout.confidence_at,
+    )
 
 
 def _unchecked(kind: type[T], **fields: Any) -> T:
@@ -296,20 +311,13 @@ def _unchecked(kind: type[T], **fields: Any) -> T:
     return made
 
 
-def _written_order(layout: Layout) -> list[int]:
-    """Return the values' places in the order of `SCALARS`, first in the message first."""
-    numbers = sum(len(code) for _, _, code, _ in SCALARS)
-    order = layout.pick(tuple(range(numbers)))
-    return [order.index(place) for place in range(numbers)]
-
-
 def _build(codec: Codec, joints: int) -> bytes:
     """Return a PoseFrame with every field present, made with the generated writer."""
     import flatbuffers
 
     builder = flatbuffers.Builder(1024)
     builder.ForceDefaults(True)
-    kind, per_joint = ROTATION_TYPES[codec]
+    kind, per_joint = _ROTATION_TYPES[codec]
     exact = codec is Codec.FLOAT32
     confidence = builder.CreateNumpyVector(np.zeros(joints, np.uint8))
     expressions = builder.CreateNumpyVector(

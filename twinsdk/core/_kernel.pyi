@@ -1,6 +1,6 @@
 """Types of the compiled kernels; the words about them are in twinsdk/core/kernel.py."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,35 @@ class RetargetStep:
     def step(
         self, source: _F32, source_root: _F32, dt_s: float, rotations: _F32, root: _F32
     ) -> None: ...
+
+class PoseWire:
+    def __init__(
+        self,
+        *,
+        pattern: bytes,
+        mask: bytes,
+        scalars: Sequence[int],
+        codec: int,
+        joints: int,
+        expressions: int,
+        rotations_at: int,
+        expressions_at: int,
+        confidence_at: int,
+    ) -> None: ...
+    def read(self, message: bytes) -> tuple[object, ...] | int: ...
+    def write(
+        self,
+        rotations: _F32,
+        expressions: _F32,
+        joint_confidence: _F32,
+        root: _F32,
+        avatar: int,
+        sequence: int,
+        t_capture_ns: int,
+        t_send_ns: int,
+        state: int,
+        confidence: float,
+    ) -> bytes: ...
 
 class Rig:
     def __init__(
