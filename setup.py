@@ -48,9 +48,9 @@ setup(
     ext_modules=[
         Pybind11Extension(
             "twinsdk.core._kernel",
-            ["csrc/bindings.cpp", *found("csrc/src/*.cpp")],
+            [*found("csrc/bindings/*.cpp"), *found("csrc/src/*.cpp")],
             include_dirs=["csrc/include"],
-            depends=found("csrc/include/twinsdk/*.hpp"),
+            depends=[*found("csrc/bindings/*.hpp"), *found("csrc/include/twinsdk/*.hpp")],
             cxx_std=17,
         )
     ],

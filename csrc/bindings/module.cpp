@@ -1,0 +1,10 @@
+// The compiled module: one line per file of this folder.
+#include "arrays.hpp"
+
+PYBIND11_MODULE(_kernel, m, pybind11::mod_gil_not_used()) {
+  twinsdk::AddNumbers(m);
+  twinsdk::AddPoses(m);
+  twinsdk::AddRetarget(m);
+  twinsdk::AddSkinning(m);
+  twinsdk::AddWire(m);
+}

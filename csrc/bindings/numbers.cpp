@@ -1,0 +1,68 @@
+// Numbers in text and in arrays: parse, format, finite or not.
+#include "twinsdk/numbers.hpp"
+
+#include <cstdint>
+#include <string>
+
+#include "arrays.hpp"
+
+namespace twinsdk {
+namespace {
+
+// Whether every number is finite: a finite number times 0 is 0, NaN and infinity give NaN.
+bool AllFinite(const Array<float>& array) {
+  const float* values = array.data();
+  const std::int64_t count = array.size();
+  float sums[8] = {};
+  std::int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    for (int k = 0; k < 8; ++k) sums[k] += values[i + k] * 0.0f;
+  }
+  for (; i < count; ++i) sums[0] += values[i] * 0.0f;
+  float sum = 0;
+  for (const float s : sums) sum += s;
+  return sum == 0;
+}
+
+py::tuple BindParse(const py::buffer& text, Array<double>& out) {
+  const py::buffer_info bytes = text.request();
+  Expect(bytes.itemsize == 1 && bytes.ndim == 1 && bytes.strides[0] == 1, "text");
+  double* numbers = out.mutable_data();
+  const std::int64_t capacity = out.size();
+  ParsedNumbers parsed = {};
+  {
+    const py::gil_scoped_release release;
+    parsed = ParseNumbers(static_cast<const char*>(bytes.ptr), static_cast<std::size_t>(bytes.size),
+                          numbers, capacity);
+  }
+  return py::make_tuple(parsed.count, parsed.consumed);
+}
+
+py::bytes BindFormat(const Array<double>& rows, int decimals) {
+  Expect(rows.ndim() == 2 && decimals >= 0 && decimals <= kMostDecimals, "rows");
+  const std::int64_t columns = rows.shape(1);
+  const std::int64_t count = rows.size();
+  const double* values = rows.data();
+  std::string text;
+  {
+    const py::gil_scoped_release release;
+    char number[kNumberBytes + 1];
+    text.reserve(static_cast<std::size_t>(count) * (decimals + 6));
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::size_t size = FormatNumber(values[i], decimals, number);
+      number[size] = (i + 1) % columns == 0 ? '\n' : ' ';
+      text.append(number, size + 1);
+    }
+  }
+  return py::bytes(text);
+}
+
+}  // namespace
+
+void AddNumbers(py::module_& m) {
+  m.def("all_finite", &AllFinite, py::arg("array").noconvert());
+  m.def("parse_numbers", &BindParse, py::arg("text"), py::arg("out").noconvert());
+  m.def("format_numbers", &BindFormat, py::arg("rows").noconvert(), py::arg("decimals"));
+}
+
+}  // namespace twinsdk

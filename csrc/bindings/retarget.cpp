@@ -1,0 +1,170 @@
+// One live frame of retargeting: reads the plan that twinsdk/retarget/native.py writes.
+#include "twinsdk/retarget.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "arrays.hpp"
+
+namespace twinsdk {
+namespace {
+
+// The arrays and numbers of a plan by name, as twinsdk/retarget/native.py writes them.
+class PlanReader {
+ public:
+  explicit PlanReader(const py::dict& plan) : plan_(plan) {}
+
+  template <class T>
+  std::vector<T> Numbers(const char* name) const {
+    const auto array = py::cast<Array<T>>(plan_[name]);
+    return std::vector<T>(array.data(), array.data() + array.size());
+  }
+  template <class T, std::size_t N>
+  std::array<T, N> Fixed(const char* name) const {
+    const std::vector<T> numbers = Numbers<T>(name);
+    Expect(numbers.size() == N, name);
+    std::array<T, N> out = {};
+    std::copy(numbers.begin(), numbers.end(), out.begin());
+    return out;
+  }
+  template <class T>
+  T One(const char* name) const {
+    return py::cast<T>(plan_[name]);
+  }
+  // Joints [0, count); with `none`, -1 too.
+  std::int32_t Joint(const char* name, std::size_t count, bool none = false) const {
+    const auto joint = One<std::int32_t>(name);
+    Expect(joint >= (none ? -1 : 0) && joint < static_cast<std::int64_t>(count), name);
+    return joint;
+  }
+  std::vector<std::int32_t> Joints(const char* name, std::size_t count) const {
+    std::vector<std::int32_t> joints = Numbers<std::int32_t>(name);
+    for (const std::int32_t j : joints) {
+      Expect(j >= 0 && j < static_cast<std::int64_t>(count), name);
+    }
+    return joints;
+  }
+  Chains Paths(const char* starts, const char* joints, const char* inverted, std::size_t items,
+               std::size_t count) const {
+    Chains chains = {Numbers<std::int32_t>(starts), Joints(joints, count),
+                     Numbers<std::uint8_t>(inverted)};
+    Expect(chains.starts.size() == items + 1 && chains.starts.front() == 0, starts);
+    Expect(chains.starts.back() == static_cast<std::int64_t>(chains.joints.size()), starts);
+    for (std::size_t i = 0; i < items; ++i) Expect(chains.starts[i] < chains.starts[i + 1], starts);
+    Expect(chains.inverted.size() == chains.joints.size(), inverted);
+    return chains;
+  }
+
+ private:
+  const py::dict& plan_;
+};
+
+FootPlan FootFrom(const PlanReader& plan, std::size_t source, std::size_t target) {
+  FootPlan foot = {};
+  foot.source_ankle = plan.Joint("source_ankle", source);
+  foot.source_ball = plan.Joint("source_ball", source);
+  foot.upper = plan.Joint("upper", target);
+  foot.above = plan.Joint("above", target, true);
+  foot.lower = plan.Joint("lower", target);
+  foot.foot = plan.Joint("foot", target);
+  foot.ball = plan.Fixed<double, 3>("ball");
+  foot.inner_thigh = plan.Fixed<double, 4>("inner_thigh");
+  foot.inner_shin = plan.Fixed<double, 4>("inner_shin");
+  foot.hinge = plan.Fixed<double, 3>("hinge");
+  foot.leg = plan.One<double>("leg");
+  foot.level = plan.Fixed<double, 2>("level");
+  foot.target_level = plan.Fixed<double, 2>("target_level");
+  return foot;
+}
+
+void ExpectTree(const std::vector<std::int32_t>& parents, const char* name) {
+  Expect(!parents.empty() && parents[0] == -1, name);
+  for (std::size_t j = 1; j < parents.size(); ++j) {
+    Expect(parents[j] >= 0 && parents[j] < static_cast<std::int64_t>(j), name);
+  }
+}
+
+RetargetPlan PlanFrom(const py::dict& given) {
+  const PlanReader read(given);
+  RetargetPlan plan = {};
+  plan.source_parents = read.Numbers<std::int32_t>("source_parents");
+  plan.target_parents = read.Numbers<std::int32_t>("target_parents");
+  ExpectTree(plan.source_parents, "source_parents");
+  ExpectTree(plan.target_parents, "target_parents");
+  const std::size_t source = plan.source_parents.size(), target = plan.target_parents.size();
+  plan.source_offsets = read.Numbers<float>("source_offsets");
+  plan.target_offsets = read.Numbers<float>("target_offsets");
+  plan.rest = read.Numbers<float>("rest");
+  Expect(plan.source_offsets.size() == 3 * source, "source_offsets");
+  Expect(plan.target_offsets.size() == 3 * target && plan.rest.size() == 4 * target, "rest");
+  plan.trunk_right = read.Numbers<float>("trunk_right");
+  const std::size_t bends = plan.trunk_right.size() / 4;
+  plan.trunk = read.Paths("trunk_starts", "trunk_joints", "trunk_inverted", bends, source);
+  plan.trunk_low = read.Joints("trunk_low", bends);
+  plan.trunk_share = read.Numbers<float>("trunk_share");
+  Expect(plan.trunk_share.size() == plan.trunk_low.size(), "trunk_share");
+  plan.moving = read.Joints("moving", target);
+  plan.chains = read.Paths("chain_starts", "chain_joints", "chain_inverted", plan.moving.size(),
+                           source + plan.trunk_low.size());
+  plan.matrices = read.Numbers<float>("matrices");
+  Expect(plan.matrices.size() == 16 * plan.moving.size(), "matrices");
+  plan.hips = read.Joint("hips", source);
+  plan.left_thigh = read.Joint("left_thigh", source);
+  plan.right_thigh = read.Joint("right_thigh", source);
+  plan.world = read.Fixed<double, 4>("world");
+  plan.from_tpose = read.Fixed<double, 4>("from_tpose");
+  plan.source_offset = read.Fixed<double, 3>("source_offset");
+  plan.target_offset = read.Fixed<double, 3>("target_offset");
+  plan.root_to_hips = read.Fixed<double, 3>("root_to_hips");
+  plan.factors = read.Fixed<double, 3>("factors");
+  plan.lift = read.Fixed<double, 3>("lift");
+  plan.scale = read.One<double>("scale");
+  plan.leg = read.One<double>("leg");
+  plan.speed_on = read.One<double>("speed_on");
+  plan.speed_off = read.One<double>("speed_off");
+  plan.height_on = read.One<double>("height_on");
+  plan.height_off = read.One<double>("height_off");
+  plan.ease_s = read.One<double>("ease_s");
+  const char* const names[2] = {"left", "right"};
+  for (int side = 0; side < 2; ++side) {
+    const auto foot = py::cast<py::dict>(given[names[side]]);
+    plan.feet[side] = FootFrom(PlanReader(foot), source, target);
+  }
+  return plan;
+}
+
+class BoundRetarget {
+ public:
+  explicit BoundRetarget(const py::dict& plan) : step_(PlanFrom(plan)) {}
+
+  // A few microseconds of work, and the object remembers the feet: the GIL is kept.
+  void Step(const Array<float>& source, const Array<float>& source_root, double dt_s,
+            Array<float>& rotations, Array<float>& root) {
+    const RetargetPlan& plan = step_.plan();
+    Expect(source.size() == static_cast<py::ssize_t>(4 * plan.source_parents.size()), "source");
+    Expect(rotations.size() == static_cast<py::ssize_t>(plan.rest.size()), "rotations");
+    Expect(source_root.size() == 3 && root.size() == 3, "root");
+    const std::lock_guard<std::mutex> lock(mutex_);
+    step_.Step(source.data(), source_root.data(), dt_s, rotations.mutable_data(),
+               root.mutable_data());
+  }
+
+ private:
+  std::mutex mutex_;
+  RetargetStep step_;
+};
+
+}  // namespace
+
+void AddRetarget(py::module_& m) {
+  py::class_<BoundRetarget>(m, "RetargetStep")
+      .def(py::init<const py::dict&>(), py::arg("plan"))
+      .def("step", &BoundRetarget::Step, py::arg("source").noconvert(),
+           py::arg("source_root").noconvert(), py::arg("dt_s"), py::arg("rotations").noconvert(),
+           py::arg("root").noconvert());
+}
+
+}  // namespace twinsdk
