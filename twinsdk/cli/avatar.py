@@ -71,13 +71,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _new(args: argparse.Namespace) -> None:
+    _check_output(args.out, _FILES)
+    spec = _spec(args)
     from twinsdk.avatar import generate_avatar
     from twinsdk.formats import save_avatar
-    from twinsdk.session.portrait import with_thumbnail
 
-    _check_output(args.out, _FILES)
-    avatar = generate_avatar(_spec(args))
+    avatar = generate_avatar(spec)
     if Path(args.out).suffix.lower() == ".vrm":
+        from twinsdk.session.portrait import with_thumbnail
+
         avatar = with_thumbnail(avatar)
     save_avatar(avatar, args.out)
     print(f"{args.out}  {Path(args.out).stat().st_size / 1e6:.1f} MB")
@@ -128,6 +130,7 @@ def _spec(args: argparse.Namespace) -> AvatarSpec:
 
 def _info(args: argparse.Namespace) -> None:
     from twinsdk.avatar import load_avatar
+    from twinsdk.avatar.checks import check_avatar
 
     avatar = load_avatar(args.avatar)
     mesh = avatar.mesh
@@ -140,14 +143,22 @@ def _info(args: argparse.Namespace) -> None:
     print(f"joints      {len(avatar.skeleton)}, {len(avatar.humanoid)} of them humanoid")
     print(f"influences  up to {avatar.skin.weights.shape[1]} a vertex")
     print(f"expressions {len(avatar.morphs.names)}")
+    springs = avatar.meta.get("spring_bones") or {}
+    print(f"springs     {len(springs.get('springs', []))}")
+    for note in check_avatar(avatar):
+        print(f"note        {note}")
 
 
 def _convert(args: argparse.Namespace) -> None:
     from twinsdk.avatar import load_avatar
+    from twinsdk.avatar.checks import check_avatar
     from twinsdk.formats import save_avatar
 
     _check_output(args.out)
-    save_avatar(load_avatar(args.avatar), args.out)
+    avatar = load_avatar(args.avatar)
+    for note in check_avatar(avatar):
+        print(f"note: {note}", file=sys.stderr)
+    save_avatar(avatar, args.out)
     print(f"{args.out}  {Path(args.out).stat().st_size / 1e6:.1f} MB")
 
 
