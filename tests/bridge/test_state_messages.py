@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from twinsdk.bridge import AvatarDescriptor
+from twinsdk.bridge.avatar_file import FileChunk, FileRequest
+from twinsdk.bridge.client_statistics import ClientStatistics
 from twinsdk.bridge.clock_sync import ClockSync
 from twinsdk.bridge.devices import Device, DeviceKind, DevicePoses, Haptic
 from twinsdk.bridge.messages import (
@@ -35,7 +37,7 @@ MESSAGES = [
         codec=1,
         avatars=(
             AvatarEntry(avatar=0, descriptor=2**64 - 1, newest=b"TWN\x01abc"),
-            AvatarEntry(avatar=2**32 - 1, descriptor=9),
+            AvatarEntry(avatar=2**32 - 1, descriptor=9, file=bytes(range(32)), file_bytes=2**40),
         ),
         now_ns=-5,
     ),
@@ -56,6 +58,9 @@ MESSAGES = [
         ),
     ),
     Haptic(kind=DeviceKind.LEFT_HAND, amplitude=0.5, duration_s=0.25),
+    FileRequest(sha256=bytes(range(32)), offset=2**40),
+    FileChunk(sha256=bytes(32), offset=131072, data=b"\0\x01\xff"),
+    ClientStatistics(received=2**40, lost=7, age_p50_ms=1.5, age_p99_ms=2.25, held_ms=0),
 ]
 
 

@@ -456,3 +456,23 @@ def test_closed_ends_say_so(publisher, make):
     publisher.close()
     with pytest.raises(UsageError, match="closed"):
         publisher.send(make(2))
+
+
+def test_a_publisher_learns_each_second_how_its_stream_arrives(avatar, frame_on):
+    def make(seed, **changes):
+        return frame_on(avatar, seed, **changes)
+
+    with (
+        Publisher("tcp://127.0.0.1:*", avatar=avatar) as publisher,
+        Subscriber(publisher.endpoint, name="headset") as subscriber,
+        streaming(publisher, make, rate_hz=60),
+    ):
+        until = time.monotonic() + 6
+        while not publisher.stats.receivers and time.monotonic() < until:
+            subscriber.recv(0.1)
+        ((name, told),) = publisher.stats.receivers.items()
+    assert name.startswith("headset ")
+    assert 0 < told.received <= subscriber.stats.received
+    assert told.lost <= subscriber.stats.lost
+    assert 0 < told.age_p50_ms <= told.age_p99_ms
+    assert 0 <= told.held_ms < 1000

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from twinsdk.bridge.messages import Pong
+if TYPE_CHECKING:
+    from twinsdk.bridge.messages import Pong
+
 
 __all__ = ["ClockOffset", "ClockSync"]
 

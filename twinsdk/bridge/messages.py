@@ -15,7 +15,21 @@ import flatbuffers
 import numpy as np
 
 from twinsdk.bridge._generated import twin_generated as fb
-from twinsdk.bridge.descriptor import AvatarDescriptor, content_hash
+from twinsdk.bridge.avatar_file import (
+    FileChunk,
+    FileRequest,
+    read_chunk,
+    read_hash,
+    read_request,
+    write_chunk,
+    write_request,
+)
+from twinsdk.bridge.client_statistics import (
+    ClientStatistics,
+    read_statistics,
+    write_statistics,
+)
+from twinsdk.bridge.descriptor import AvatarDescriptor
 from twinsdk.bridge.devices import (
     DevicePoses,
     Haptic,
@@ -25,9 +39,15 @@ from twinsdk.bridge.devices import (
     write_haptic,
 )
 from twinsdk.bridge.endpoints import MAX_POSE_BYTES, MAX_STATE_BYTES
+from twinsdk.bridge.tables import (
+    MAX_LIST,
+    count_of,
+    offsets_of,
+    read_descriptor,
+    word_of,
+    write_descriptor,
+)
 from twinsdk.bridge.wire import VERSION, Codec
-from twinsdk.core.humanoid import HUMANOID_NAMES
-from twinsdk.core.skeleton import MAX_JOINTS, Skeleton
 from twinsdk.errors import TwinError, WireError
 
 __all__ = [
@@ -45,8 +65,6 @@ __all__ = [
 ]
 
 _IDENTIFIER = b"TWNS"
-_MAX_NAME_BYTES = 512
-_MAX_LIST = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +79,16 @@ class Hello:
 
 @dataclass(frozen=True, kw_only=True)
 class AvatarEntry:
-    """One twin of a stream: its id, its descriptor's hash, its newest pose message or None."""
+    """One twin of a stream: its id, its descriptor's hash, its newest pose message or None.
+
+    `file` is the SHA-256 of its VRM file and `file_bytes` that file's size, where it is given away.
+    """
 
     avatar: int
     descriptor: int
     newest: bytes | None = None
+    file: bytes | None = None
+    file_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +135,7 @@ class Pong:
 
 Message: TypeAlias = (
     "Hello | Welcome | Refusal | DescriptorRequest | AvatarDescriptor | Ping | Pong"
-    " | DevicePoses | Haptic"
+    " | DevicePoses | Haptic | FileRequest | FileChunk | ClientStatistics"
 )
 
 
@@ -168,29 +191,6 @@ def unpack_only(parts: Sequence[bytes]) -> Message:
     return unpack(parts[0])
 
 
-def _count(name: str, length: int, most: int) -> int:
-    if length > most:
-        raise WireError(f"state message: expected at most {most} {name}, got {length}")
-    return length
-
-
-def _word(value: bytes | None) -> str:
-    if value is None:
-        return ""
-    if len(value) > _MAX_NAME_BYTES:
-        raise WireError(
-            f"state message: expected names of up to {_MAX_NAME_BYTES} bytes, got {len(value)}"
-        )
-    return bytes(value).decode()
-
-
-def _offsets(builder: Any, start: Callable[[Any, int], int], items: Sequence[int]) -> int:
-    start(builder, len(items))
-    for item in reversed(items):
-        builder.PrependUOffsetTRelative(item)
-    return int(builder.EndVector())
-
-
 def _write_hello(builder: Any, message: Hello) -> int:
     client = builder.CreateString(message.client)
     codecs = builder.CreateNumpyVector(np.array(message.codecs, "<u2"))
@@ -203,9 +203,9 @@ def _write_hello(builder: Any, message: Hello) -> int:
 
 
 def _read_hello(table: Any) -> Hello:
-    count = _count("codecs", table.CodecsLength(), 64)
+    count = count_of("codecs", table.CodecsLength(), 64)
     return Hello(
-        client=_word(table.Client()),
+        client=word_of(table.Client()),
         version_min=table.VersionMin(),
         version_max=table.VersionMax(),
         codecs=tuple(int(table.Codecs(i)) for i in range(count)),
@@ -216,13 +216,17 @@ def _write_welcome(builder: Any, message: Welcome) -> int:
     entries = []
     for entry in message.avatars:
         newest = builder.CreateByteVector(entry.newest) if entry.newest is not None else None
+        file = builder.CreateByteVector(entry.file) if entry.file is not None else None
         fb.AvatarEntryStart(builder)
         fb.AvatarEntryAddAvatar(builder, entry.avatar)
         fb.AvatarEntryAddDescriptor(builder, entry.descriptor)
         if newest is not None:
             fb.AvatarEntryAddNewest(builder, newest)
+        if file is not None:
+            fb.AvatarEntryAddFile(builder, file)
+            fb.AvatarEntryAddFileBytes(builder, entry.file_bytes)
         entries.append(int(fb.AvatarEntryEnd(builder)))
-    avatars = _offsets(builder, fb.WelcomeStartAvatarsVector, entries)
+    avatars = offsets_of(builder, fb.WelcomeStartAvatarsVector, entries)
     endpoint = builder.CreateString(message.pose_endpoint)
     fb.WelcomeStart(builder)
     fb.WelcomeAddVersion(builder, message.version)
@@ -236,20 +240,22 @@ def _write_welcome(builder: Any, message: Welcome) -> int:
 
 def _read_welcome(table: Any) -> Welcome:
     entries = []
-    for i in range(_count("avatars", table.AvatarsLength(), _MAX_LIST)):
+    for i in range(count_of("avatars", table.AvatarsLength(), MAX_LIST)):
         entry = table.Avatars(i)
-        size = _count("bytes in a pose message", entry.NewestLength(), MAX_POSE_BYTES)
+        size = count_of("bytes in a pose message", entry.NewestLength(), MAX_POSE_BYTES)
         entries.append(
             AvatarEntry(
                 avatar=entry.Avatar(),
                 descriptor=entry.Descriptor(),
                 newest=entry.NewestAsNumpy().tobytes() if size else None,
+                file=read_hash(entry.FileLength, entry.FileAsNumpy) if entry.FileLength() else None,
+                file_bytes=entry.FileBytes(),
             )
         )
     return Welcome(
         version=table.Version(),
         session=table.Session(),
-        pose_endpoint=_word(table.PoseEndpoint()),
+        pose_endpoint=word_of(table.PoseEndpoint()),
         codec=table.Codec(),
         avatars=tuple(entries),
         now_ns=table.NowNs(),
@@ -283,100 +289,11 @@ def _write_pong(builder: Any, message: Pong) -> int:
     return int(fb.PongEnd(builder))
 
 
-def _write_descriptor(builder: Any, message: AvatarDescriptor) -> int:
-    skeleton = message.skeleton
-    joints = []
-    for j, joint in enumerate(skeleton.names):
-        name = builder.CreateString(joint)
-        role = message.humanoid.get(joint)
-        shared = builder.CreateSharedString(role) if role else None
-        fb.JointStart(builder)
-        fb.JointAddName(builder, name)
-        fb.JointAddParent(builder, int(skeleton.parents[j]))
-        fb.JointAddTranslation(
-            builder, fb.CreateVec3(builder, *skeleton.rest_translations[j].tolist())
-        )
-        fb.JointAddRotation(builder, fb.CreateQuat(builder, *skeleton.rest_rotations[j].tolist()))
-        if shared is not None:
-            fb.JointAddRole(builder, shared)
-        joints.append(int(fb.JointEnd(builder)))
-    joint_list = _offsets(builder, fb.AvatarDescriptorStartJointsVector, joints)
-    expressions = _offsets(
-        builder,
-        fb.AvatarDescriptorStartExpressionsVector,
-        [builder.CreateSharedString(name) for name in message.expressions],
-    )
-    morphs = _offsets(
-        builder,
-        fb.AvatarDescriptorStartMorphsVector,
-        [builder.CreateSharedString(name) for name in message.morphs],
-    )
-    name = builder.CreateString(message.name)
-    fb.AvatarDescriptorStart(builder)
-    fb.AvatarDescriptorAddHash(builder, message.hash)
-    fb.AvatarDescriptorAddName(builder, name)
-    fb.AvatarDescriptorAddJoints(builder, joint_list)
-    fb.AvatarDescriptorAddExpressions(builder, expressions)
-    fb.AvatarDescriptorAddMorphs(builder, morphs)
-    fb.AvatarDescriptorAddAxes(builder, fb.Axes.RightHandedYUpFacingZMetres)
-    return int(fb.AvatarDescriptorEnd(builder))
-
-
-def _read_descriptor(table: Any) -> AvatarDescriptor:
-    if table.Axes() != fb.Axes.RightHandedYUpFacingZMetres:
-        raise WireError(f"descriptor: expected glTF axes (1), got axes {table.Axes()}")
-    joints = [table.Joints(j) for j in range(_count("joints", table.JointsLength(), MAX_JOINTS))]
-    names = [_word(joint.Name()) for joint in joints]
-    roles = [_word(joint.Role()) for joint in joints]
-    unknown = sorted(set(roles) - {"", *HUMANOID_NAMES})
-    if unknown:
-        raise WireError(f"descriptor: expected VRM humanoid roles, got {unknown[:3]}")
-    parents = np.array([joint.Parent() for joint in joints], np.int32)
-    places = [joint.Translation() for joint in joints]
-    turns = [joint.Rotation() for joint in joints]
-    translations = np.array([(v.X(), v.Y(), v.Z()) for v in places], np.float32)
-    rotations = np.array([(q.X(), q.Y(), q.Z(), q.W()) for q in turns], np.float32)
-    expressions = tuple(
-        _word(table.Expressions(i))
-        for i in range(_count("expressions", table.ExpressionsLength(), _MAX_LIST))
-    )
-    morphs = tuple(
-        _word(table.Morphs(i)) for i in range(_count("morphs", table.MorphsLength(), _MAX_LIST))
-    )
-    # Over the numbers as they came: a Skeleton renormalises its rotations.
-    value = content_hash(
-        names=names,
-        parents=parents,
-        translations=translations,
-        rotations=rotations,
-        roles=roles,
-        expressions=expressions,
-        morphs=morphs,
-    )
-    if value != table.Hash():
-        raise WireError(
-            f"descriptor: expected hash {table.Hash():016x}, its content has {value:016x}"
-        )
-    return AvatarDescriptor(
-        name=_word(table.Name()),
-        skeleton=Skeleton(
-            names=tuple(names),
-            parents=parents,
-            rest_translations=translations,
-            rest_rotations=rotations,
-        ),
-        humanoid={name: role for name, role in zip(names, roles, strict=True) if role},
-        expressions=expressions,
-        morphs=morphs,
-        hash=value,
-    )
-
-
 _KINDS: dict[str, tuple[int, Callable[[Any, Any], int], Callable[[Any], Any]]] = {
     "Hello": (fb.Body.Hello, _write_hello, _read_hello),
     "Welcome": (fb.Body.Welcome, _write_welcome, _read_welcome),
     "Refusal": (
-        fb.Body.Refusal, _write_refusal, lambda table: Refusal(reason=_word(table.Reason())),
+        fb.Body.Refusal, _write_refusal, lambda table: Refusal(reason=word_of(table.Reason())),
     ),
     "DescriptorRequest": (
         fb.Body.DescriptorRequest,
@@ -385,7 +302,10 @@ _KINDS: dict[str, tuple[int, Callable[[Any, Any], int], Callable[[Any], Any]]] =
     ),
     "DevicePoses": (fb.Body.DevicePoses, write_devices, read_devices),
     "Haptic": (fb.Body.Haptic, write_haptic, read_haptic),
-    "AvatarDescriptor": (fb.Body.AvatarDescriptor, _write_descriptor, _read_descriptor),
+    "FileRequest": (fb.Body.FileRequest, write_request, read_request),
+    "FileChunk": (fb.Body.FileChunk, write_chunk, read_chunk),
+    "ClientStatistics": (fb.Body.ClientStatistics, write_statistics, read_statistics),
+    "AvatarDescriptor": (fb.Body.AvatarDescriptor, write_descriptor, read_descriptor),
     "Ping": (fb.Body.Ping, _write_ping, lambda table: Ping(t0_ns=table.T0Ns())),
     "Pong": (
         fb.Body.Pong,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import zmq
 
+from twinsdk.bridge.avatar_file import FileRequest
+from twinsdk.bridge.client_statistics import ClientStatistics
 from twinsdk.bridge.devices import DevicePoses, Haptic
 from twinsdk.bridge.endpoints import (
     Endpoint,
@@ -43,6 +45,7 @@ class OutletStats:
         denied: Connections of devices that are not paired.
         malformed: Messages dropped because they made no sense.
         throttled: Messages dropped because their client sent too many.
+        receivers: What each receiver says of the stream it gets, each second, by name and number.
     """
 
     sent: int
@@ -53,6 +56,7 @@ class OutletStats:
     denied: int
     malformed: int
     throttled: int
+    receivers: Mapping[str, ClientStatistics]
 
 
 class Outlet:
@@ -66,6 +70,7 @@ class Outlet:
         welcome: Makes the current WELCOME that names a pose endpoint; called in the state thread,
             perhaps before this returns.
         descriptor: Returns the packed descriptor of a hash, or None; called there too.
+        file: Returns the packed chunk of an avatar file, or None; called there too.
         clock: Monotonic nanoseconds.
 
     Raises:
@@ -81,6 +86,7 @@ class Outlet:
         queue: int,
         welcome: Callable[[str], Welcome],
         descriptor: Callable[[int], bytes | None],
+        file: Callable[[FileRequest], bytes | None] | None = None,
         clock: Clock,
     ) -> None:
         pose = parse_endpoint(endpoint)
@@ -89,7 +95,7 @@ class Outlet:
             for place in filter(None, (pose, state)):
                 refuse_exposure(place)
         self._keys, self._queue, self._clock = keys, queue, clock
-        self._welcome, self._descriptor = welcome, descriptor
+        self._welcome, self._descriptor, self._file = welcome, descriptor, file
         self._sent = self._sent_bytes = self._subscribers = self._malformed = 0
         self._closed = False
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -119,6 +125,7 @@ class Outlet:
                     state or self.endpoint.state(),
                     welcome=lambda: self._welcome(str(self.endpoint)),
                     descriptor=self._descriptor,
+                    file=self._file,
                     keys=self._keys,
                     gatekeeper=self._gatekeeper,
                     clock=self._clock,
@@ -148,6 +155,7 @@ class Outlet:
             denied=state.denied,
             malformed=self._malformed + state.malformed,
             throttled=state.throttled,
+            receivers=state.receivers,
         )
 
     def send(self, message: bytes) -> None:

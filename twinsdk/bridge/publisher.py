@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
 
+from twinsdk.bridge.avatar_file import AvatarFile, FileRequest
 from twinsdk.bridge.descriptor import AvatarDescriptor, describe
 from twinsdk.bridge.devices import DevicePoses, Haptic
 from twinsdk.bridge.keys import ServerKeys
@@ -34,6 +36,8 @@ class Publisher:
     Args:
         endpoint: `tcp://HOST:PORT`, port `*` for any free one, or `ipc://PATH`.
         avatar: Whose poses are sent: an avatar, its descriptor, or several by avatar id.
+        avatar_file: The avatar's .vrm, for receivers that ask for it; None gives none away. Where
+            several avatars are sent it is that of all of them, or give a mapping.
         avatar_id: Stamped on every frame; None keeps the frames' own ids.
         codec: "float32", "packed48" (within 0.0085 degrees) or "packed32" (within 0.27).
         state_endpoint: Where receivers ask for the avatar; by default the next port, or for ipc
@@ -45,6 +49,7 @@ class Publisher:
 
     Raises:
         EndpointError: An address is malformed, taken, or reachable from other machines.
+        FileMissingError, FormatError: `avatar_file` is missing, too large, or no binary glTF.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Publisher:
         endpoint: str,
         *,
         avatar: AnyAvatar | Mapping[int, AnyAvatar],
+        avatar_file: str | Path | Mapping[int, str | Path] | None = None,
         avatar_id: int | None = None,
         codec: Codec | str = Codec.PACKED48,
         state_endpoint: str | None = None,
@@ -70,6 +76,12 @@ class Publisher:
             self._everyone = describe(avatar)
             if avatar_id is not None:
                 self._avatars[avatar_id] = self._everyone
+        self._file: AvatarFile | None = None
+        self._files: dict[int, AvatarFile] = {}
+        if isinstance(avatar_file, Mapping):
+            self._files = {int(key): AvatarFile(value) for key, value in avatar_file.items()}
+        elif avatar_file is not None:
+            self._file = AvatarFile(avatar_file)
         self.session = secrets.randbits(63) | 1
         self._encoders: dict[int, FrameEncoder] = {}
         self._checked: dict[int, Skeleton] = {}
@@ -85,6 +97,7 @@ class Publisher:
             queue=queue,
             welcome=self._welcome,
             descriptor=self._packed.get,
+            file=self._chunk,
             clock=clock,
         )
 
@@ -171,8 +184,24 @@ class Publisher:
             pose_endpoint=endpoint,
             codec=int(self._codec),
             avatars=tuple(
-                AvatarEntry(avatar=avatar, descriptor=found.hash, newest=self._newest.get(avatar))
-                for avatar, found in list(self._avatars.items())
+                self._entry(avatar, found) for avatar, found in list(self._avatars.items())
             ),
             now_ns=self._clock(),
         )
+
+    def _entry(self, avatar: int, descriptor: AvatarDescriptor) -> AvatarEntry:
+        file = self._files.get(avatar, self._file)
+        return AvatarEntry(
+            avatar=avatar,
+            descriptor=descriptor.hash,
+            newest=self._newest.get(avatar),
+            file=None if file is None else file.sha256,
+            file_bytes=0 if file is None else len(file),
+        )
+
+    def _chunk(self, request: FileRequest) -> bytes | None:
+        for file in (self._file, *self._files.values()):
+            chunk = None if file is None else file.chunk(request)
+            if chunk is not None:
+                return pack(chunk)
+        return None

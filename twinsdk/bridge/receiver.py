@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import zmq
 
-from twinsdk.bridge.clock_sync import ClockOffset, ClockSync
+from twinsdk.bridge.avatar_fetch import AvatarFetch
+from twinsdk.bridge.avatar_file import FileChunk
+from twinsdk.bridge.client_statistics import ClientStatistics, SubscriberStats
+from twinsdk.bridge.clock_sync import ClockSync
 from twinsdk.bridge.descriptor import AvatarDescriptor
 from twinsdk.bridge.devices import DevicePoses, Haptic
 from twinsdk.bridge.endpoints import (
@@ -41,41 +44,16 @@ from twinsdk.core.clock import Clock, now_ns
 from twinsdk.core.frame import TwinFrame
 from twinsdk.errors import EndpointError, UsageError, WireError
 
-__all__ = ["DRAIN_S", "Receiver", "SubscriberStats"]
+__all__ = ["DRAIN_S", "Receiver"]
 
 _STATE_QUEUE = 64
 _HELLO_NS = 500_000_000
+_STATISTICS_NS = 1_000_000_000
 _FAST_PING_NS, _PING_NS, _FAST_PINGS = 100_000_000, 1_000_000_000, 10
 _REQUEST_NS = 250_000_000
 _MAX_AVATARS = 256
 _STOPPED_NS = 150_000_000
 DRAIN_S = 0.005
-
-
-@dataclass(frozen=True, kw_only=True)
-class SubscriberStats:
-    """What a subscriber saw so far.
-
-    Attributes:
-        received: Frames decoded and handed out.
-        lost: Sequence numbers never seen, most of them replaced by a newer frame on the way.
-        reordered: Frames dropped because a newer one had arrived before.
-        stale: Frames dropped because they were older than `max_age_s`.
-        malformed: Messages dropped because they made no sense.
-        restarts: Times the publisher came back with a new session.
-        age_p50_ms, age_p99_ms: From capture to decoded, over the last 600 frames; NaN before.
-        clock: Offset to the publisher's clock; None before it was measured.
-    """
-
-    received: int
-    lost: int
-    reordered: int
-    stale: int
-    malformed: int
-    restarts: int
-    age_p50_ms: float
-    age_p99_ms: float
-    clock: ClockOffset | None
 
 
 @dataclass
@@ -128,6 +106,9 @@ class Receiver:
         self.sync = ClockSync()
         self._pings = self._greeted = 0
         self._due_ns = self._hello_due_ns = self._ping_due_ns = 0
+        self._statistics_due_ns, self._told = clock() + _STATISTICS_NS, 0
+        self._newest_ns = 0
+        self.files = AvatarFetch(self._tell, clock)
         self._received = self._lost = self._reordered = self._stale = 0
         self._malformed = self._restarts = 0
         self._ages: deque[int] = deque(maxlen=600)
@@ -286,6 +267,7 @@ class Receiver:
         self._ages.append(age)
         self._received += 1
         self._hello_due_ns = now + _HELLO_NS
+        self._newest_ns = now
         self.header = header
         return frame
 
@@ -337,7 +319,24 @@ class Receiver:
             self._ping_due_ns = now + (_FAST_PING_NS if fast else _PING_NS)
             self._pings += 1
             self._tell(pack(Ping(t0_ns=now)))
-        self._due_ns = min(self._hello_due_ns, self._ping_due_ns)
+        if now >= self._statistics_due_ns:
+            self._statistics_due_ns = now + _STATISTICS_NS
+            self._report(now)
+        self._due_ns = min(self._hello_due_ns, self._ping_due_ns, self._statistics_due_ns)
+
+    def _report(self, now: int) -> None:
+        """Tell the publisher how its stream arrives, where any of it did since the last time."""
+        if self._received == self._told:
+            return
+        self._told, seen = self._received, self.stats
+        told = ClientStatistics(
+            received=seen.received,
+            lost=seen.lost,
+            age_p50_ms=seen.age_p50_ms,
+            age_p99_ms=seen.age_p99_ms,
+            held_ms=(now - self._newest_ns) / 1e6,
+        )
+        self._tell(pack(told))
 
     def _tell(self, data: bytes) -> None:
         try:
@@ -363,6 +362,8 @@ class Receiver:
                 self._meet(message)
             elif isinstance(message, AvatarDescriptor):
                 self._learn(message)
+            elif isinstance(message, FileChunk):
+                self.files.keep(message)
             elif isinstance(message, Haptic):
                 self._haptics.append(message)
             elif isinstance(message, Refusal):
@@ -372,6 +373,7 @@ class Receiver:
         for entry in welcome.avatars:
             if self._avatar_id not in (None, entry.avatar):
                 continue
+            self.files.offer(entry)
             self._follow(entry.avatar)
             track = self._tracks.get(entry.avatar)
             if track is None:

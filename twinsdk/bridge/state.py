@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket as os_socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import zmq
 
+from twinsdk.bridge.avatar_file import FileRequest
+from twinsdk.bridge.client_statistics import ClientStatistics
 from twinsdk.bridge.devices import DevicePoses, Haptic
 from twinsdk.bridge.endpoints import Endpoint, bind, configure
 from twinsdk.bridge.keys import ServerKeys
@@ -49,6 +51,7 @@ class StateStats:
         denied: Connections of devices that are not paired.
         malformed: Messages dropped because they made no sense.
         throttled: Messages dropped because their client sent too many.
+        receivers: What each client says of the stream it gets, by its name and number.
     """
 
     clients: int
@@ -56,6 +59,7 @@ class StateStats:
     denied: int
     malformed: int
     throttled: int
+    receivers: Mapping[str, ClientStatistics]
 
 
 @dataclass
@@ -65,6 +69,7 @@ class _Client:
     count: int = 0
     name: str = ""
     devices: DevicePoses | None = None
+    statistics: ClientStatistics | None = None
 
 
 class StateServer:
@@ -74,6 +79,7 @@ class StateServer:
         endpoint: Where to listen.
         welcome: Makes the current WELCOME; called in the server's thread.
         descriptor: Returns the packed descriptor of a hash, or None; called in that thread too.
+        file: Returns the packed chunk of a file, or None; None where no file is given away.
         keys: The stream's; clients must then be paired.
         clock: Monotonic nanoseconds, the publisher's.
 
@@ -88,12 +94,13 @@ class StateServer:
         *,
         welcome: Callable[[], Welcome],
         descriptor: Callable[[int], bytes | None],
+        file: Callable[[FileRequest], bytes | None] | None = None,
         keys: ServerKeys | None = None,
         gatekeeper: Gatekeeper | None = None,
         clock: Clock = now_ns,
     ) -> None:
         self._welcome, self._descriptor, self._clock = welcome, descriptor, clock
-        self._gatekeeper = gatekeeper
+        self._file, self._gatekeeper = file, gatekeeper
         self._clients: dict[bytes, _Client] = {}
         self._malformed = self._refused = self._throttled = 0
         self._socket = context.socket(zmq.ROUTER)
@@ -121,6 +128,11 @@ class StateServer:
             denied=self._gatekeeper.denied if self._gatekeeper else 0,
             malformed=self._malformed,
             throttled=self._throttled,
+            receivers={
+                f"{client.name} {identity.hex()}": client.statistics
+                for identity, client in list(self._clients.items())
+                if client.statistics is not None
+            },
         )
 
     def announce(self) -> None:
@@ -212,6 +224,12 @@ class StateServer:
         if isinstance(message, DevicePoses):
             client.devices = message
             return None
+        if isinstance(message, ClientStatistics):
+            client.statistics = message
+            return None
+        if isinstance(message, FileRequest):
+            chunk = self._file(message) if self._file else None
+            return chunk or pack(Refusal(reason="this stream does not give that avatar file away"))
         if isinstance(message, DescriptorRequest):
             found = self._descriptor(message.hash)
             if found is None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from types import TracebackType
 
 import zmq.asyncio
 
+from twinsdk.bridge.client_statistics import SubscriberStats
 from twinsdk.bridge.descriptor import AvatarDescriptor
-from twinsdk.bridge.receiver import DRAIN_S, Receiver, SubscriberStats
+from twinsdk.bridge.receiver import DRAIN_S, Receiver
 from twinsdk.core.frame import TwinFrame
 from twinsdk.errors import EndpointError
 
@@ -96,6 +98,25 @@ class Subscriber(Receiver):
             self.recv(min(left / 1e9, 0.05))
         return self.descriptor
 
+    def avatar(self, avatar_id: int | None = None, *, timeout_s: float = 60.0) -> Path:
+        """Return the avatar's VRM file, fetched into the cache where it is not there yet.
+
+        It is checked by its SHA-256; a try that was cut goes on where it stopped. Frames that come
+        meanwhile are dropped.
+
+        Args:
+            avatar_id: Whose; None for the first twin of the stream.
+            timeout_s: Longest wait.
+
+        Raises:
+            EndpointError: The stream gives no file away, or it did not come in time.
+            WireError: What came is not what was offered.
+        """
+        deadline = self.clock() + round(timeout_s * 1e9)
+        while (path := self.files.step(avatar_id, deadline, self.endpoint)) is None:
+            self.recv(0.02)
+        return path
+
 
 class AsyncSubscriber(Receiver):
     """`Subscriber` for asyncio: `async with`, `async for`, `await recv()`.
@@ -145,3 +166,10 @@ class AsyncSubscriber(Receiver):
                 return frame
             if deadline is not None and self.clock() >= deadline:
                 return None
+
+    async def avatar(self, avatar_id: int | None = None, *, timeout_s: float = 60.0) -> Path:
+        """Return the avatar's VRM file; as `Subscriber.avatar`."""
+        deadline = self.clock() + round(timeout_s * 1e9)
+        while (path := self.files.step(avatar_id, deadline, self.endpoint)) is None:
+            await self.recv(0.02)
+        return path

@@ -167,7 +167,11 @@ class _Outputs:
         self._vmc: VmcSender | None = None
         if args.stream:
             keys = keys_for(args.stream)
-            self.publisher = stack.enter_context(Publisher(args.stream, avatar=avatar, keys=keys))
+            self.publisher = stack.enter_context(
+                Publisher(
+                    args.stream, avatar=avatar, avatar_file=_given_away(args.avatar), keys=keys
+                )
+            )
         if args.vmc:
             self._vmc = stack.enter_context(VmcSender(args.vmc, avatar=avatar))
         if args.record:
@@ -263,3 +267,9 @@ def _write_report(path: str, report: dict[str, Any]) -> None:
 
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _given_away(avatar: str) -> Path | None:
+    """Return the avatar's file where receivers can be given it: a binary glTF the user named."""
+    path = Path(avatar)
+    return path if path.suffix.lower() in {".vrm", ".glb"} and path.is_file() else None

@@ -36,6 +36,9 @@ class Body(object):
     Pong = 7
     DevicePoses = 8
     Haptic = 9
+    FileRequest = 10
+    FileChunk = 11
+    ClientStatistics = 12
 
 
 class Vec3(object):
@@ -623,11 +626,48 @@ class AvatarEntry(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         return o == 0
 
-def AvatarEntryStart(builder): builder.StartObject(3)
+    # AvatarEntry
+    def File(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 1))
+        return 0
+
+    # AvatarEntry
+    def FileAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint8Flags, o)
+        return 0
+
+    # AvatarEntry
+    def FileLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # AvatarEntry
+    def FileIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        return o == 0
+
+    # AvatarEntry
+    def FileBytes(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint64Flags, o + self._tab.Pos)
+        return 0
+
+def AvatarEntryStart(builder): builder.StartObject(5)
 def AvatarEntryAddAvatar(builder, avatar): builder.PrependUint32Slot(0, avatar, 0)
 def AvatarEntryAddDescriptor(builder, descriptor): builder.PrependUint64Slot(1, descriptor, 0)
 def AvatarEntryAddNewest(builder, newest): builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(newest), 0)
 def AvatarEntryStartNewestVector(builder, numElems): return builder.StartVector(1, numElems, 1)
+def AvatarEntryAddFile(builder, file): builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(file), 0)
+def AvatarEntryStartFileVector(builder, numElems): return builder.StartVector(1, numElems, 1)
+def AvatarEntryAddFileBytes(builder, fileBytes): builder.PrependUint64Slot(4, fileBytes, 0)
 def AvatarEntryEnd(builder): return builder.EndObject()
 
 
@@ -1147,6 +1187,227 @@ def HapticAddKind(builder, kind): builder.PrependUint8Slot(0, kind, 0)
 def HapticAddAmplitude(builder, amplitude): builder.PrependFloat32Slot(1, amplitude, 0.0)
 def HapticAddDurationS(builder, durationS): builder.PrependFloat32Slot(2, durationS, 0.0)
 def HapticEnd(builder): return builder.EndObject()
+
+
+class FileRequest(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = FileRequest()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsFileRequest(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def FileRequestBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x54\x57\x4E\x53", size_prefixed=size_prefixed)
+
+    # FileRequest
+    def Init(self, buf, pos):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # FileRequest
+    def Sha256(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 1))
+        return 0
+
+    # FileRequest
+    def Sha256AsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint8Flags, o)
+        return 0
+
+    # FileRequest
+    def Sha256Length(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # FileRequest
+    def Sha256IsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        return o == 0
+
+    # FileRequest
+    def Offset(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint64Flags, o + self._tab.Pos)
+        return 0
+
+def FileRequestStart(builder): builder.StartObject(2)
+def FileRequestAddSha256(builder, sha256): builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(sha256), 0)
+def FileRequestStartSha256Vector(builder, numElems): return builder.StartVector(1, numElems, 1)
+def FileRequestAddOffset(builder, offset): builder.PrependUint64Slot(1, offset, 0)
+def FileRequestEnd(builder): return builder.EndObject()
+
+
+class FileChunk(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = FileChunk()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsFileChunk(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def FileChunkBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x54\x57\x4E\x53", size_prefixed=size_prefixed)
+
+    # FileChunk
+    def Init(self, buf, pos):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # FileChunk
+    def Sha256(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 1))
+        return 0
+
+    # FileChunk
+    def Sha256AsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint8Flags, o)
+        return 0
+
+    # FileChunk
+    def Sha256Length(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # FileChunk
+    def Sha256IsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        return o == 0
+
+    # FileChunk
+    def Offset(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint64Flags, o + self._tab.Pos)
+        return 0
+
+    # FileChunk
+    def Data(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 1))
+        return 0
+
+    # FileChunk
+    def DataAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint8Flags, o)
+        return 0
+
+    # FileChunk
+    def DataLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # FileChunk
+    def DataIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+def FileChunkStart(builder): builder.StartObject(3)
+def FileChunkAddSha256(builder, sha256): builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(sha256), 0)
+def FileChunkStartSha256Vector(builder, numElems): return builder.StartVector(1, numElems, 1)
+def FileChunkAddOffset(builder, offset): builder.PrependUint64Slot(1, offset, 0)
+def FileChunkAddData(builder, data): builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(data), 0)
+def FileChunkStartDataVector(builder, numElems): return builder.StartVector(1, numElems, 1)
+def FileChunkEnd(builder): return builder.EndObject()
+
+
+class ClientStatistics(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = ClientStatistics()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsClientStatistics(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def ClientStatisticsBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x54\x57\x4E\x53", size_prefixed=size_prefixed)
+
+    # ClientStatistics
+    def Init(self, buf, pos):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # ClientStatistics
+    def Received(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint64Flags, o + self._tab.Pos)
+        return 0
+
+    # ClientStatistics
+    def Lost(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint64Flags, o + self._tab.Pos)
+        return 0
+
+    # ClientStatistics
+    def AgeP50Ms(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+    # ClientStatistics
+    def AgeP99Ms(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+    # ClientStatistics
+    def HeldMs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+def ClientStatisticsStart(builder): builder.StartObject(5)
+def ClientStatisticsAddReceived(builder, received): builder.PrependUint64Slot(0, received, 0)
+def ClientStatisticsAddLost(builder, lost): builder.PrependUint64Slot(1, lost, 0)
+def ClientStatisticsAddAgeP50Ms(builder, ageP50Ms): builder.PrependFloat32Slot(2, ageP50Ms, 0.0)
+def ClientStatisticsAddAgeP99Ms(builder, ageP99Ms): builder.PrependFloat32Slot(3, ageP99Ms, 0.0)
+def ClientStatisticsAddHeldMs(builder, heldMs): builder.PrependFloat32Slot(4, heldMs, 0.0)
+def ClientStatisticsEnd(builder): return builder.EndObject()
 
 
 class Envelope(object):

@@ -43,6 +43,9 @@ public enum Body : byte
   Pong = 7,
   DevicePoses = 8,
   Haptic = 9,
+  FileRequest = 10,
+  FileChunk = 11,
+  ClientStatistics = 12,
 };
 
 public struct Vec3 : IFlatbufferObject
@@ -338,19 +341,32 @@ public struct AvatarEntry : IFlatbufferObject
   public ArraySegment<byte>? GetNewestBytes() { return __p.__vector_as_arraysegment(8); }
 #endif
   public byte[] GetNewestArray() { return __p.__vector_as_array<byte>(8); }
+  public byte File(int j) { int o = __p.__offset(10); return o != 0 ? __p.bb.Get(__p.__vector(o) + j * 1) : (byte)0; }
+  public int FileLength { get { int o = __p.__offset(10); return o != 0 ? __p.__vector_len(o) : 0; } }
+#if ENABLE_SPAN_T
+  public Span<byte> GetFileBytes() { return __p.__vector_as_span<byte>(10, 1); }
+#else
+  public ArraySegment<byte>? GetFileBytes() { return __p.__vector_as_arraysegment(10); }
+#endif
+  public byte[] GetFileArray() { return __p.__vector_as_array<byte>(10); }
+  public ulong FileBytes { get { int o = __p.__offset(12); return o != 0 ? __p.bb.GetUlong(o + __p.bb_pos) : (ulong)0; } }
 
   public static Offset<twin.wire.AvatarEntry> CreateAvatarEntry(FlatBufferBuilder builder,
       uint avatar = 0,
       ulong descriptor = 0,
-      VectorOffset newestOffset = default(VectorOffset)) {
-    builder.StartTable(3);
+      VectorOffset newestOffset = default(VectorOffset),
+      VectorOffset fileOffset = default(VectorOffset),
+      ulong file_bytes = 0) {
+    builder.StartTable(5);
+    AvatarEntry.AddFileBytes(builder, file_bytes);
     AvatarEntry.AddDescriptor(builder, descriptor);
+    AvatarEntry.AddFile(builder, fileOffset);
     AvatarEntry.AddNewest(builder, newestOffset);
     AvatarEntry.AddAvatar(builder, avatar);
     return AvatarEntry.EndAvatarEntry(builder);
   }
 
-  public static void StartAvatarEntry(FlatBufferBuilder builder) { builder.StartTable(3); }
+  public static void StartAvatarEntry(FlatBufferBuilder builder) { builder.StartTable(5); }
   public static void AddAvatar(FlatBufferBuilder builder, uint avatar) { builder.AddUint(0, avatar, 0); }
   public static void AddDescriptor(FlatBufferBuilder builder, ulong descriptor) { builder.AddUlong(1, descriptor, 0); }
   public static void AddNewest(FlatBufferBuilder builder, VectorOffset newestOffset) { builder.AddOffset(2, newestOffset.Value, 0); }
@@ -359,6 +375,13 @@ public struct AvatarEntry : IFlatbufferObject
   public static VectorOffset CreateNewestVectorBlock(FlatBufferBuilder builder, ArraySegment<byte> data) { builder.StartVector(1, data.Count, 1); builder.Add(data); return builder.EndVector(); }
   public static VectorOffset CreateNewestVectorBlock(FlatBufferBuilder builder, IntPtr dataPtr, int sizeInBytes) { builder.StartVector(1, sizeInBytes, 1); builder.Add<byte>(dataPtr, sizeInBytes); return builder.EndVector(); }
   public static void StartNewestVector(FlatBufferBuilder builder, int numElems) { builder.StartVector(1, numElems, 1); }
+  public static void AddFile(FlatBufferBuilder builder, VectorOffset fileOffset) { builder.AddOffset(3, fileOffset.Value, 0); }
+  public static VectorOffset CreateFileVector(FlatBufferBuilder builder, byte[] data) { builder.StartVector(1, data.Length, 1); for (int i = data.Length - 1; i >= 0; i--) builder.AddByte(data[i]); return builder.EndVector(); }
+  public static VectorOffset CreateFileVectorBlock(FlatBufferBuilder builder, byte[] data) { builder.StartVector(1, data.Length, 1); builder.Add(data); return builder.EndVector(); }
+  public static VectorOffset CreateFileVectorBlock(FlatBufferBuilder builder, ArraySegment<byte> data) { builder.StartVector(1, data.Count, 1); builder.Add(data); return builder.EndVector(); }
+  public static VectorOffset CreateFileVectorBlock(FlatBufferBuilder builder, IntPtr dataPtr, int sizeInBytes) { builder.StartVector(1, sizeInBytes, 1); builder.Add<byte>(dataPtr, sizeInBytes); return builder.EndVector(); }
+  public static void StartFileVector(FlatBufferBuilder builder, int numElems) { builder.StartVector(1, numElems, 1); }
+  public static void AddFileBytes(FlatBufferBuilder builder, ulong fileBytes) { builder.AddUlong(4, fileBytes, 0); }
   public static Offset<twin.wire.AvatarEntry> EndAvatarEntry(FlatBufferBuilder builder) {
     int o = builder.EndTable();
     return new Offset<twin.wire.AvatarEntry>(o);
@@ -713,6 +736,151 @@ public struct Haptic : IFlatbufferObject
   }
 }
 
+public struct FileRequest : IFlatbufferObject
+{
+  private Table __p;
+  public ByteBuffer ByteBuffer { get { return __p.bb; } }
+  public static void ValidateVersion() { FlatBufferConstants.FLATBUFFERS_2_0_8(); }
+  public static FileRequest GetRootAsFileRequest(ByteBuffer _bb) { return GetRootAsFileRequest(_bb, new FileRequest()); }
+  public static FileRequest GetRootAsFileRequest(ByteBuffer _bb, FileRequest obj) { return (obj.__assign(_bb.GetInt(_bb.Position) + _bb.Position, _bb)); }
+  public void __init(int _i, ByteBuffer _bb) { __p = new Table(_i, _bb); }
+  public FileRequest __assign(int _i, ByteBuffer _bb) { __init(_i, _bb); return this; }
+
+  public byte Sha256(int j) { int o = __p.__offset(4); return o != 0 ? __p.bb.Get(__p.__vector(o) + j * 1) : (byte)0; }
+  public int Sha256Length { get { int o = __p.__offset(4); return o != 0 ? __p.__vector_len(o) : 0; } }
+#if ENABLE_SPAN_T
+  public Span<byte> GetSha256Bytes() { return __p.__vector_as_span<byte>(4, 1); }
+#else
+  public ArraySegment<byte>? GetSha256Bytes() { return __p.__vector_as_arraysegment(4); }
+#endif
+  public byte[] GetSha256Array() { return __p.__vector_as_array<byte>(4); }
+  public ulong Offset { get { int o = __p.__offset(6); return o != 0 ? __p.bb.GetUlong(o + __p.bb_pos) : (ulong)0; } }
+
+  public static Offset<twin.wire.FileRequest> CreateFileRequest(FlatBufferBuilder builder,
+      VectorOffset sha256Offset = default(VectorOffset),
+      ulong offset = 0) {
+    builder.StartTable(2);
+    FileRequest.AddOffset(builder, offset);
+    FileRequest.AddSha256(builder, sha256Offset);
+    return FileRequest.EndFileRequest(builder);
+  }
+
+  public static void StartFileRequest(FlatBufferBuilder builder) { builder.StartTable(2); }
+  public static void AddSha256(FlatBufferBuilder builder, VectorOffset sha256Offset) { builder.AddOffset(0, sha256Offset.Value, 0); }
+  public static VectorOffset CreateSha256Vector(FlatBufferBuilder builder, byte[] data) { builder.StartVector(1, data.Length, 1); for (int i = data.Length - 1; i >= 0; i--) builder.AddByte(data[i]); return builder.EndVector(); }
+  public static VectorOffset CreateSha256VectorBlock(FlatBufferBuilder builder, byte[] data) { builder.StartVector(1, data.Length, 1); builder.Add(data); return builder.EndVector(); }
+  public static VectorOffset CreateSha256VectorBlock(FlatBufferBuilder builder, ArraySegment<byte> data) { builder.StartVector(1, data.Count, 1); builder.Add(data); return builder.EndVector(); }
+  public static VectorOffset CreateSha256VectorBlock(FlatBufferBuilder builder, IntPtr dataPtr, int sizeInBytes) { builder.StartVector(1, sizeInBytes, 1); builder.Add<byte>(dataPtr, sizeInBytes); return builder.EndVector(); }
+  public static void StartSha256Vector(FlatBufferBuilder builder, int numElems) { builder.StartVector(1, numElems, 1); }
+  public static void AddOffset(FlatBufferBuilder builder, ulong offset) { builder.AddUlong(1, offset, 0); }
+  public static Offset<twin.wire.FileRequest> EndFileRequest(FlatBufferBuilder builder) {
+    int o = builder.EndTable();
+    return new Offset<twin.wire.FileRequest>(o);
+  }
+}
+
+public struct FileChunk : IFlatbufferObject
+{
+  private Table __p;
+  public ByteBuffer ByteBuffer { get { return __p.bb; } }
+  public static void ValidateVersion() { FlatBufferConstants.FLATBUFFERS_2_0_8(); }
+  public static FileChunk GetRootAsFileChunk(ByteBuffer _bb) { return GetRootAsFileChunk(_bb, new FileChunk()); }
+  public static FileChunk GetRootAsFileChunk(ByteBuffer _bb, FileChunk obj) { return (obj.__assign(_bb.GetInt(_bb.Position) + _bb.Position, _bb)); }
+  public void __init(int _i, ByteBuffer _bb) { __p = new Table(_i, _bb); }
+  public FileChunk __assign(int _i, ByteBuffer _bb) { __init(_i, _bb); return this; }
+
+  public byte Sha256(int j) { int o = __p.__offset(4); return o != 0 ? __p.bb.Get(__p.__vector(o) + j * 1) : (byte)0; }
+  public int Sha256Length { get { int o = __p.__offset(4); return o != 0 ? __p.__vector_len(o) : 0; } }
+#if ENABLE_SPAN_T
+  public Span<byte> GetSha256Bytes() { return __p.__vector_as_span<byte>(4, 1); }
+#else
+  public ArraySegment<byte>? GetSha256Bytes() { return __p.__vector_as_arraysegment(4); }
+#endif
+  public byte[] GetSha256Array() { return __p.__vector_as_array<byte>(4); }
+  public ulong Offset { get { int o = __p.__offset(6); return o != 0 ? __p.bb.GetUlong(o + __p.bb_pos) : (ulong)0; } }
+  public byte Data(int j) { int o = __p.__offset(8); return o != 0 ? __p.bb.Get(__p.__vector(o) + j * 1) : (byte)0; }
+  public int DataLength { get { int o = __p.__offset(8); return o != 0 ? __p.__vector_len(o) : 0; } }
+#if ENABLE_SPAN_T
+  public Span<byte> GetDataBytes() { return __p.__vector_as_span<byte>(8, 1); }
+#else
+  public ArraySegment<byte>? GetDataBytes() { return __p.__vector_as_arraysegment(8); }
+#endif
+  public byte[] GetDataArray() { return __p.__vector_as_array<byte>(8); }
+
+  public static Offset<twin.wire.FileChunk> CreateFileChunk(FlatBufferBuilder builder,
+      VectorOffset sha256Offset = default(VectorOffset),
+      ulong offset = 0,
+      VectorOffset dataOffset = default(VectorOffset)) {
+    builder.StartTable(3);
+    FileChunk.AddOffset(builder, offset);
+    FileChunk.AddData(builder, dataOffset);
+    FileChunk.AddSha256(builder, sha256Offset);
+    return FileChunk.EndFileChunk(builder);
+  }
+
+  public static void StartFileChunk(FlatBufferBuilder builder) { builder.StartTable(3); }
+  public static void AddSha256(FlatBufferBuilder builder, VectorOffset sha256Offset) { builder.AddOffset(0, sha256Offset.Value, 0); }
+  public static VectorOffset CreateSha256Vector(FlatBufferBuilder builder, byte[] data) { builder.StartVector(1, data.Length, 1); for (int i = data.Length - 1; i >= 0; i--) builder.AddByte(data[i]); return builder.EndVector(); }
+  public static VectorOffset CreateSha256VectorBlock(FlatBufferBuilder builder, byte[] data) { builder.StartVector(1, data.Length, 1); builder.Add(data); return builder.EndVector(); }
+  public static VectorOffset CreateSha256VectorBlock(FlatBufferBuilder builder, ArraySegment<byte> data) { builder.StartVector(1, data.Count, 1); builder.Add(data); return builder.EndVector(); }
+  public static VectorOffset CreateSha256VectorBlock(FlatBufferBuilder builder, IntPtr dataPtr, int sizeInBytes) { builder.StartVector(1, sizeInBytes, 1); builder.Add<byte>(dataPtr, sizeInBytes); return builder.EndVector(); }
+  public static void StartSha256Vector(FlatBufferBuilder builder, int numElems) { builder.StartVector(1, numElems, 1); }
+  public static void AddOffset(FlatBufferBuilder builder, ulong offset) { builder.AddUlong(1, offset, 0); }
+  public static void AddData(FlatBufferBuilder builder, VectorOffset dataOffset) { builder.AddOffset(2, dataOffset.Value, 0); }
+  public static VectorOffset CreateDataVector(FlatBufferBuilder builder, byte[] data) { builder.StartVector(1, data.Length, 1); for (int i = data.Length - 1; i >= 0; i--) builder.AddByte(data[i]); return builder.EndVector(); }
+  public static VectorOffset CreateDataVectorBlock(FlatBufferBuilder builder, byte[] data) { builder.StartVector(1, data.Length, 1); builder.Add(data); return builder.EndVector(); }
+  public static VectorOffset CreateDataVectorBlock(FlatBufferBuilder builder, ArraySegment<byte> data) { builder.StartVector(1, data.Count, 1); builder.Add(data); return builder.EndVector(); }
+  public static VectorOffset CreateDataVectorBlock(FlatBufferBuilder builder, IntPtr dataPtr, int sizeInBytes) { builder.StartVector(1, sizeInBytes, 1); builder.Add<byte>(dataPtr, sizeInBytes); return builder.EndVector(); }
+  public static void StartDataVector(FlatBufferBuilder builder, int numElems) { builder.StartVector(1, numElems, 1); }
+  public static Offset<twin.wire.FileChunk> EndFileChunk(FlatBufferBuilder builder) {
+    int o = builder.EndTable();
+    return new Offset<twin.wire.FileChunk>(o);
+  }
+}
+
+public struct ClientStatistics : IFlatbufferObject
+{
+  private Table __p;
+  public ByteBuffer ByteBuffer { get { return __p.bb; } }
+  public static void ValidateVersion() { FlatBufferConstants.FLATBUFFERS_2_0_8(); }
+  public static ClientStatistics GetRootAsClientStatistics(ByteBuffer _bb) { return GetRootAsClientStatistics(_bb, new ClientStatistics()); }
+  public static ClientStatistics GetRootAsClientStatistics(ByteBuffer _bb, ClientStatistics obj) { return (obj.__assign(_bb.GetInt(_bb.Position) + _bb.Position, _bb)); }
+  public void __init(int _i, ByteBuffer _bb) { __p = new Table(_i, _bb); }
+  public ClientStatistics __assign(int _i, ByteBuffer _bb) { __init(_i, _bb); return this; }
+
+  public ulong Received { get { int o = __p.__offset(4); return o != 0 ? __p.bb.GetUlong(o + __p.bb_pos) : (ulong)0; } }
+  public ulong Lost { get { int o = __p.__offset(6); return o != 0 ? __p.bb.GetUlong(o + __p.bb_pos) : (ulong)0; } }
+  public float AgeP50Ms { get { int o = __p.__offset(8); return o != 0 ? __p.bb.GetFloat(o + __p.bb_pos) : (float)0.0f; } }
+  public float AgeP99Ms { get { int o = __p.__offset(10); return o != 0 ? __p.bb.GetFloat(o + __p.bb_pos) : (float)0.0f; } }
+  public float HeldMs { get { int o = __p.__offset(12); return o != 0 ? __p.bb.GetFloat(o + __p.bb_pos) : (float)0.0f; } }
+
+  public static Offset<twin.wire.ClientStatistics> CreateClientStatistics(FlatBufferBuilder builder,
+      ulong received = 0,
+      ulong lost = 0,
+      float age_p50_ms = 0.0f,
+      float age_p99_ms = 0.0f,
+      float held_ms = 0.0f) {
+    builder.StartTable(5);
+    ClientStatistics.AddLost(builder, lost);
+    ClientStatistics.AddReceived(builder, received);
+    ClientStatistics.AddHeldMs(builder, held_ms);
+    ClientStatistics.AddAgeP99Ms(builder, age_p99_ms);
+    ClientStatistics.AddAgeP50Ms(builder, age_p50_ms);
+    return ClientStatistics.EndClientStatistics(builder);
+  }
+
+  public static void StartClientStatistics(FlatBufferBuilder builder) { builder.StartTable(5); }
+  public static void AddReceived(FlatBufferBuilder builder, ulong received) { builder.AddUlong(0, received, 0); }
+  public static void AddLost(FlatBufferBuilder builder, ulong lost) { builder.AddUlong(1, lost, 0); }
+  public static void AddAgeP50Ms(FlatBufferBuilder builder, float ageP50Ms) { builder.AddFloat(2, ageP50Ms, 0.0f); }
+  public static void AddAgeP99Ms(FlatBufferBuilder builder, float ageP99Ms) { builder.AddFloat(3, ageP99Ms, 0.0f); }
+  public static void AddHeldMs(FlatBufferBuilder builder, float heldMs) { builder.AddFloat(4, heldMs, 0.0f); }
+  public static Offset<twin.wire.ClientStatistics> EndClientStatistics(FlatBufferBuilder builder) {
+    int o = builder.EndTable();
+    return new Offset<twin.wire.ClientStatistics>(o);
+  }
+}
+
 public struct Envelope : IFlatbufferObject
 {
   private Table __p;
@@ -735,6 +903,9 @@ public struct Envelope : IFlatbufferObject
   public twin.wire.Pong BodyAsPong() { return Body<twin.wire.Pong>().Value; }
   public twin.wire.DevicePoses BodyAsDevicePoses() { return Body<twin.wire.DevicePoses>().Value; }
   public twin.wire.Haptic BodyAsHaptic() { return Body<twin.wire.Haptic>().Value; }
+  public twin.wire.FileRequest BodyAsFileRequest() { return Body<twin.wire.FileRequest>().Value; }
+  public twin.wire.FileChunk BodyAsFileChunk() { return Body<twin.wire.FileChunk>().Value; }
+  public twin.wire.ClientStatistics BodyAsClientStatistics() { return Body<twin.wire.ClientStatistics>().Value; }
 
   public static Offset<twin.wire.Envelope> CreateEnvelope(FlatBufferBuilder builder,
       twin.wire.Body body_type = twin.wire.Body.NONE,

@@ -59,6 +59,15 @@ struct DevicePosesBuilder;
 struct Haptic;
 struct HapticBuilder;
 
+struct FileRequest;
+struct FileRequestBuilder;
+
+struct FileChunk;
+struct FileChunkBuilder;
+
+struct ClientStatistics;
+struct ClientStatisticsBuilder;
+
 struct Envelope;
 struct EnvelopeBuilder;
 
@@ -175,11 +184,14 @@ enum Body : uint8_t {
   Body_Pong = 7,
   Body_DevicePoses = 8,
   Body_Haptic = 9,
+  Body_FileRequest = 10,
+  Body_FileChunk = 11,
+  Body_ClientStatistics = 12,
   Body_MIN = Body_NONE,
-  Body_MAX = Body_Haptic
+  Body_MAX = Body_ClientStatistics
 };
 
-inline const Body (&EnumValuesBody())[10] {
+inline const Body (&EnumValuesBody())[13] {
   static const Body values[] = {
     Body_NONE,
     Body_Hello,
@@ -190,13 +202,16 @@ inline const Body (&EnumValuesBody())[10] {
     Body_Ping,
     Body_Pong,
     Body_DevicePoses,
-    Body_Haptic
+    Body_Haptic,
+    Body_FileRequest,
+    Body_FileChunk,
+    Body_ClientStatistics
   };
   return values;
 }
 
 inline const char * const *EnumNamesBody() {
-  static const char * const names[11] = {
+  static const char * const names[14] = {
     "NONE",
     "Hello",
     "Welcome",
@@ -207,13 +222,16 @@ inline const char * const *EnumNamesBody() {
     "Pong",
     "DevicePoses",
     "Haptic",
+    "FileRequest",
+    "FileChunk",
+    "ClientStatistics",
     nullptr
   };
   return names;
 }
 
 inline const char *EnumNameBody(Body e) {
-  if (flatbuffers::IsOutRange(e, Body_NONE, Body_Haptic)) return "";
+  if (flatbuffers::IsOutRange(e, Body_NONE, Body_ClientStatistics)) return "";
   const size_t index = static_cast<size_t>(e);
   return EnumNamesBody()[index];
 }
@@ -256,6 +274,18 @@ template<> struct BodyTraits<twin::wire::DevicePoses> {
 
 template<> struct BodyTraits<twin::wire::Haptic> {
   static const Body enum_value = Body_Haptic;
+};
+
+template<> struct BodyTraits<twin::wire::FileRequest> {
+  static const Body enum_value = Body_FileRequest;
+};
+
+template<> struct BodyTraits<twin::wire::FileChunk> {
+  static const Body enum_value = Body_FileChunk;
+};
+
+template<> struct BodyTraits<twin::wire::ClientStatistics> {
+  static const Body enum_value = Body_ClientStatistics;
 };
 
 bool VerifyBody(flatbuffers::Verifier &verifier, const void *obj, Body type);
@@ -780,7 +810,9 @@ struct AvatarEntry FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
   enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
     VT_AVATAR = 4,
     VT_DESCRIPTOR = 6,
-    VT_NEWEST = 8
+    VT_NEWEST = 8,
+    VT_FILE = 10,
+    VT_FILE_BYTES = 12
   };
   uint32_t avatar() const {
     return GetField<uint32_t>(VT_AVATAR, 0);
@@ -791,12 +823,21 @@ struct AvatarEntry FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
   const flatbuffers::Vector<uint8_t> *newest() const {
     return GetPointer<const flatbuffers::Vector<uint8_t> *>(VT_NEWEST);
   }
+  const flatbuffers::Vector<uint8_t> *file() const {
+    return GetPointer<const flatbuffers::Vector<uint8_t> *>(VT_FILE);
+  }
+  uint64_t file_bytes() const {
+    return GetField<uint64_t>(VT_FILE_BYTES, 0);
+  }
   bool Verify(flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint32_t>(verifier, VT_AVATAR, 4) &&
            VerifyField<uint64_t>(verifier, VT_DESCRIPTOR, 8) &&
            VerifyOffset(verifier, VT_NEWEST) &&
            verifier.VerifyVector(newest()) &&
+           VerifyOffset(verifier, VT_FILE) &&
+           verifier.VerifyVector(file()) &&
+           VerifyField<uint64_t>(verifier, VT_FILE_BYTES, 8) &&
            verifier.EndTable();
   }
 };
@@ -814,6 +855,12 @@ struct AvatarEntryBuilder {
   void add_newest(flatbuffers::Offset<flatbuffers::Vector<uint8_t>> newest) {
     fbb_.AddOffset(AvatarEntry::VT_NEWEST, newest);
   }
+  void add_file(flatbuffers::Offset<flatbuffers::Vector<uint8_t>> file) {
+    fbb_.AddOffset(AvatarEntry::VT_FILE, file);
+  }
+  void add_file_bytes(uint64_t file_bytes) {
+    fbb_.AddElement<uint64_t>(AvatarEntry::VT_FILE_BYTES, file_bytes, 0);
+  }
   explicit AvatarEntryBuilder(flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -829,9 +876,13 @@ inline flatbuffers::Offset<AvatarEntry> CreateAvatarEntry(
     flatbuffers::FlatBufferBuilder &_fbb,
     uint32_t avatar = 0,
     uint64_t descriptor = 0,
-    flatbuffers::Offset<flatbuffers::Vector<uint8_t>> newest = 0) {
+    flatbuffers::Offset<flatbuffers::Vector<uint8_t>> newest = 0,
+    flatbuffers::Offset<flatbuffers::Vector<uint8_t>> file = 0,
+    uint64_t file_bytes = 0) {
   AvatarEntryBuilder builder_(_fbb);
+  builder_.add_file_bytes(file_bytes);
   builder_.add_descriptor(descriptor);
+  builder_.add_file(file);
   builder_.add_newest(newest);
   builder_.add_avatar(avatar);
   return builder_.Finish();
@@ -841,13 +892,18 @@ inline flatbuffers::Offset<AvatarEntry> CreateAvatarEntryDirect(
     flatbuffers::FlatBufferBuilder &_fbb,
     uint32_t avatar = 0,
     uint64_t descriptor = 0,
-    const std::vector<uint8_t> *newest = nullptr) {
+    const std::vector<uint8_t> *newest = nullptr,
+    const std::vector<uint8_t> *file = nullptr,
+    uint64_t file_bytes = 0) {
   auto newest__ = newest ? _fbb.CreateVector<uint8_t>(*newest) : 0;
+  auto file__ = file ? _fbb.CreateVector<uint8_t>(*file) : 0;
   return twin::wire::CreateAvatarEntry(
       _fbb,
       avatar,
       descriptor,
-      newest__);
+      newest__,
+      file__,
+      file_bytes);
 }
 
 struct Hello FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
@@ -1459,6 +1515,227 @@ inline flatbuffers::Offset<Haptic> CreateHaptic(
   return builder_.Finish();
 }
 
+struct FileRequest FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
+  typedef FileRequestBuilder Builder;
+  enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
+    VT_SHA256 = 4,
+    VT_OFFSET = 6
+  };
+  const flatbuffers::Vector<uint8_t> *sha256() const {
+    return GetPointer<const flatbuffers::Vector<uint8_t> *>(VT_SHA256);
+  }
+  uint64_t offset() const {
+    return GetField<uint64_t>(VT_OFFSET, 0);
+  }
+  bool Verify(flatbuffers::Verifier &verifier) const {
+    return VerifyTableStart(verifier) &&
+           VerifyOffset(verifier, VT_SHA256) &&
+           verifier.VerifyVector(sha256()) &&
+           VerifyField<uint64_t>(verifier, VT_OFFSET, 8) &&
+           verifier.EndTable();
+  }
+};
+
+struct FileRequestBuilder {
+  typedef FileRequest Table;
+  flatbuffers::FlatBufferBuilder &fbb_;
+  flatbuffers::uoffset_t start_;
+  void add_sha256(flatbuffers::Offset<flatbuffers::Vector<uint8_t>> sha256) {
+    fbb_.AddOffset(FileRequest::VT_SHA256, sha256);
+  }
+  void add_offset(uint64_t offset) {
+    fbb_.AddElement<uint64_t>(FileRequest::VT_OFFSET, offset, 0);
+  }
+  explicit FileRequestBuilder(flatbuffers::FlatBufferBuilder &_fbb)
+        : fbb_(_fbb) {
+    start_ = fbb_.StartTable();
+  }
+  flatbuffers::Offset<FileRequest> Finish() {
+    const auto end = fbb_.EndTable(start_);
+    auto o = flatbuffers::Offset<FileRequest>(end);
+    return o;
+  }
+};
+
+inline flatbuffers::Offset<FileRequest> CreateFileRequest(
+    flatbuffers::FlatBufferBuilder &_fbb,
+    flatbuffers::Offset<flatbuffers::Vector<uint8_t>> sha256 = 0,
+    uint64_t offset = 0) {
+  FileRequestBuilder builder_(_fbb);
+  builder_.add_offset(offset);
+  builder_.add_sha256(sha256);
+  return builder_.Finish();
+}
+
+inline flatbuffers::Offset<FileRequest> CreateFileRequestDirect(
+    flatbuffers::FlatBufferBuilder &_fbb,
+    const std::vector<uint8_t> *sha256 = nullptr,
+    uint64_t offset = 0) {
+  auto sha256__ = sha256 ? _fbb.CreateVector<uint8_t>(*sha256) : 0;
+  return twin::wire::CreateFileRequest(
+      _fbb,
+      sha256__,
+      offset);
+}
+
+struct FileChunk FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
+  typedef FileChunkBuilder Builder;
+  enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
+    VT_SHA256 = 4,
+    VT_OFFSET = 6,
+    VT_DATA = 8
+  };
+  const flatbuffers::Vector<uint8_t> *sha256() const {
+    return GetPointer<const flatbuffers::Vector<uint8_t> *>(VT_SHA256);
+  }
+  uint64_t offset() const {
+    return GetField<uint64_t>(VT_OFFSET, 0);
+  }
+  const flatbuffers::Vector<uint8_t> *data() const {
+    return GetPointer<const flatbuffers::Vector<uint8_t> *>(VT_DATA);
+  }
+  bool Verify(flatbuffers::Verifier &verifier) const {
+    return VerifyTableStart(verifier) &&
+           VerifyOffset(verifier, VT_SHA256) &&
+           verifier.VerifyVector(sha256()) &&
+           VerifyField<uint64_t>(verifier, VT_OFFSET, 8) &&
+           VerifyOffset(verifier, VT_DATA) &&
+           verifier.VerifyVector(data()) &&
+           verifier.EndTable();
+  }
+};
+
+struct FileChunkBuilder {
+  typedef FileChunk Table;
+  flatbuffers::FlatBufferBuilder &fbb_;
+  flatbuffers::uoffset_t start_;
+  void add_sha256(flatbuffers::Offset<flatbuffers::Vector<uint8_t>> sha256) {
+    fbb_.AddOffset(FileChunk::VT_SHA256, sha256);
+  }
+  void add_offset(uint64_t offset) {
+    fbb_.AddElement<uint64_t>(FileChunk::VT_OFFSET, offset, 0);
+  }
+  void add_data(flatbuffers::Offset<flatbuffers::Vector<uint8_t>> data) {
+    fbb_.AddOffset(FileChunk::VT_DATA, data);
+  }
+  explicit FileChunkBuilder(flatbuffers::FlatBufferBuilder &_fbb)
+        : fbb_(_fbb) {
+    start_ = fbb_.StartTable();
+  }
+  flatbuffers::Offset<FileChunk> Finish() {
+    const auto end = fbb_.EndTable(start_);
+    auto o = flatbuffers::Offset<FileChunk>(end);
+    return o;
+  }
+};
+
+inline flatbuffers::Offset<FileChunk> CreateFileChunk(
+    flatbuffers::FlatBufferBuilder &_fbb,
+    flatbuffers::Offset<flatbuffers::Vector<uint8_t>> sha256 = 0,
+    uint64_t offset = 0,
+    flatbuffers::Offset<flatbuffers::Vector<uint8_t>> data = 0) {
+  FileChunkBuilder builder_(_fbb);
+  builder_.add_offset(offset);
+  builder_.add_data(data);
+  builder_.add_sha256(sha256);
+  return builder_.Finish();
+}
+
+inline flatbuffers::Offset<FileChunk> CreateFileChunkDirect(
+    flatbuffers::FlatBufferBuilder &_fbb,
+    const std::vector<uint8_t> *sha256 = nullptr,
+    uint64_t offset = 0,
+    const std::vector<uint8_t> *data = nullptr) {
+  auto sha256__ = sha256 ? _fbb.CreateVector<uint8_t>(*sha256) : 0;
+  auto data__ = data ? _fbb.CreateVector<uint8_t>(*data) : 0;
+  return twin::wire::CreateFileChunk(
+      _fbb,
+      sha256__,
+      offset,
+      data__);
+}
+
+struct ClientStatistics FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
+  typedef ClientStatisticsBuilder Builder;
+  enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
+    VT_RECEIVED = 4,
+    VT_LOST = 6,
+    VT_AGE_P50_MS = 8,
+    VT_AGE_P99_MS = 10,
+    VT_HELD_MS = 12
+  };
+  uint64_t received() const {
+    return GetField<uint64_t>(VT_RECEIVED, 0);
+  }
+  uint64_t lost() const {
+    return GetField<uint64_t>(VT_LOST, 0);
+  }
+  float age_p50_ms() const {
+    return GetField<float>(VT_AGE_P50_MS, 0.0f);
+  }
+  float age_p99_ms() const {
+    return GetField<float>(VT_AGE_P99_MS, 0.0f);
+  }
+  float held_ms() const {
+    return GetField<float>(VT_HELD_MS, 0.0f);
+  }
+  bool Verify(flatbuffers::Verifier &verifier) const {
+    return VerifyTableStart(verifier) &&
+           VerifyField<uint64_t>(verifier, VT_RECEIVED, 8) &&
+           VerifyField<uint64_t>(verifier, VT_LOST, 8) &&
+           VerifyField<float>(verifier, VT_AGE_P50_MS, 4) &&
+           VerifyField<float>(verifier, VT_AGE_P99_MS, 4) &&
+           VerifyField<float>(verifier, VT_HELD_MS, 4) &&
+           verifier.EndTable();
+  }
+};
+
+struct ClientStatisticsBuilder {
+  typedef ClientStatistics Table;
+  flatbuffers::FlatBufferBuilder &fbb_;
+  flatbuffers::uoffset_t start_;
+  void add_received(uint64_t received) {
+    fbb_.AddElement<uint64_t>(ClientStatistics::VT_RECEIVED, received, 0);
+  }
+  void add_lost(uint64_t lost) {
+    fbb_.AddElement<uint64_t>(ClientStatistics::VT_LOST, lost, 0);
+  }
+  void add_age_p50_ms(float age_p50_ms) {
+    fbb_.AddElement<float>(ClientStatistics::VT_AGE_P50_MS, age_p50_ms, 0.0f);
+  }
+  void add_age_p99_ms(float age_p99_ms) {
+    fbb_.AddElement<float>(ClientStatistics::VT_AGE_P99_MS, age_p99_ms, 0.0f);
+  }
+  void add_held_ms(float held_ms) {
+    fbb_.AddElement<float>(ClientStatistics::VT_HELD_MS, held_ms, 0.0f);
+  }
+  explicit ClientStatisticsBuilder(flatbuffers::FlatBufferBuilder &_fbb)
+        : fbb_(_fbb) {
+    start_ = fbb_.StartTable();
+  }
+  flatbuffers::Offset<ClientStatistics> Finish() {
+    const auto end = fbb_.EndTable(start_);
+    auto o = flatbuffers::Offset<ClientStatistics>(end);
+    return o;
+  }
+};
+
+inline flatbuffers::Offset<ClientStatistics> CreateClientStatistics(
+    flatbuffers::FlatBufferBuilder &_fbb,
+    uint64_t received = 0,
+    uint64_t lost = 0,
+    float age_p50_ms = 0.0f,
+    float age_p99_ms = 0.0f,
+    float held_ms = 0.0f) {
+  ClientStatisticsBuilder builder_(_fbb);
+  builder_.add_lost(lost);
+  builder_.add_received(received);
+  builder_.add_held_ms(held_ms);
+  builder_.add_age_p99_ms(age_p99_ms);
+  builder_.add_age_p50_ms(age_p50_ms);
+  return builder_.Finish();
+}
+
 struct Envelope FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
   typedef EnvelopeBuilder Builder;
   enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
@@ -1498,6 +1775,15 @@ struct Envelope FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
   }
   const twin::wire::Haptic *body_as_Haptic() const {
     return body_type() == twin::wire::Body_Haptic ? static_cast<const twin::wire::Haptic *>(body()) : nullptr;
+  }
+  const twin::wire::FileRequest *body_as_FileRequest() const {
+    return body_type() == twin::wire::Body_FileRequest ? static_cast<const twin::wire::FileRequest *>(body()) : nullptr;
+  }
+  const twin::wire::FileChunk *body_as_FileChunk() const {
+    return body_type() == twin::wire::Body_FileChunk ? static_cast<const twin::wire::FileChunk *>(body()) : nullptr;
+  }
+  const twin::wire::ClientStatistics *body_as_ClientStatistics() const {
+    return body_type() == twin::wire::Body_ClientStatistics ? static_cast<const twin::wire::ClientStatistics *>(body()) : nullptr;
   }
   bool Verify(flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
@@ -1542,6 +1828,18 @@ template<> inline const twin::wire::DevicePoses *Envelope::body_as<twin::wire::D
 
 template<> inline const twin::wire::Haptic *Envelope::body_as<twin::wire::Haptic>() const {
   return body_as_Haptic();
+}
+
+template<> inline const twin::wire::FileRequest *Envelope::body_as<twin::wire::FileRequest>() const {
+  return body_as_FileRequest();
+}
+
+template<> inline const twin::wire::FileChunk *Envelope::body_as<twin::wire::FileChunk>() const {
+  return body_as_FileChunk();
+}
+
+template<> inline const twin::wire::ClientStatistics *Envelope::body_as<twin::wire::ClientStatistics>() const {
+  return body_as_ClientStatistics();
 }
 
 struct EnvelopeBuilder {
@@ -1614,6 +1912,18 @@ inline bool VerifyBody(flatbuffers::Verifier &verifier, const void *obj, Body ty
     }
     case Body_Haptic: {
       auto ptr = reinterpret_cast<const twin::wire::Haptic *>(obj);
+      return verifier.VerifyTable(ptr);
+    }
+    case Body_FileRequest: {
+      auto ptr = reinterpret_cast<const twin::wire::FileRequest *>(obj);
+      return verifier.VerifyTable(ptr);
+    }
+    case Body_FileChunk: {
+      auto ptr = reinterpret_cast<const twin::wire::FileChunk *>(obj);
+      return verifier.VerifyTable(ptr);
+    }
+    case Body_ClientStatistics: {
+      auto ptr = reinterpret_cast<const twin::wire::ClientStatistics *>(obj);
       return verifier.VerifyTable(ptr);
     }
     default: return true;

@@ -45,8 +45,28 @@ newestArray():Uint8Array|null {
   return offset ? new Uint8Array(this.bb!.bytes().buffer, this.bb!.bytes().byteOffset + this.bb!.__vector(this.bb_pos + offset), this.bb!.__vector_len(this.bb_pos + offset)) : null;
 }
 
+file(index: number):number|null {
+  const offset = this.bb!.__offset(this.bb_pos, 10);
+  return offset ? this.bb!.readUint8(this.bb!.__vector(this.bb_pos + offset) + index) : 0;
+}
+
+fileLength():number {
+  const offset = this.bb!.__offset(this.bb_pos, 10);
+  return offset ? this.bb!.__vector_len(this.bb_pos + offset) : 0;
+}
+
+fileArray():Uint8Array|null {
+  const offset = this.bb!.__offset(this.bb_pos, 10);
+  return offset ? new Uint8Array(this.bb!.bytes().buffer, this.bb!.bytes().byteOffset + this.bb!.__vector(this.bb_pos + offset), this.bb!.__vector_len(this.bb_pos + offset)) : null;
+}
+
+fileBytes():bigint {
+  const offset = this.bb!.__offset(this.bb_pos, 12);
+  return offset ? this.bb!.readUint64(this.bb_pos + offset) : BigInt('0');
+}
+
 static startAvatarEntry(builder:flatbuffers.Builder) {
-  builder.startObject(3);
+  builder.startObject(5);
 }
 
 static addAvatar(builder:flatbuffers.Builder, avatar:number) {
@@ -73,16 +93,38 @@ static startNewestVector(builder:flatbuffers.Builder, numElems:number) {
   builder.startVector(1, numElems, 1);
 }
 
+static addFile(builder:flatbuffers.Builder, fileOffset:flatbuffers.Offset) {
+  builder.addFieldOffset(3, fileOffset, 0);
+}
+
+static createFileVector(builder:flatbuffers.Builder, data:number[]|Uint8Array):flatbuffers.Offset {
+  builder.startVector(1, data.length, 1);
+  for (let i = data.length - 1; i >= 0; i--) {
+    builder.addInt8(data[i]!);
+  }
+  return builder.endVector();
+}
+
+static startFileVector(builder:flatbuffers.Builder, numElems:number) {
+  builder.startVector(1, numElems, 1);
+}
+
+static addFileBytes(builder:flatbuffers.Builder, fileBytes:bigint) {
+  builder.addFieldInt64(4, fileBytes, BigInt('0'));
+}
+
 static endAvatarEntry(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   return offset;
 }
 
-static createAvatarEntry(builder:flatbuffers.Builder, avatar:number, descriptor:bigint, newestOffset:flatbuffers.Offset):flatbuffers.Offset {
+static createAvatarEntry(builder:flatbuffers.Builder, avatar:number, descriptor:bigint, newestOffset:flatbuffers.Offset, fileOffset:flatbuffers.Offset, fileBytes:bigint):flatbuffers.Offset {
   AvatarEntry.startAvatarEntry(builder);
   AvatarEntry.addAvatar(builder, avatar);
   AvatarEntry.addDescriptor(builder, descriptor);
   AvatarEntry.addNewest(builder, newestOffset);
+  AvatarEntry.addFile(builder, fileOffset);
+  AvatarEntry.addFileBytes(builder, fileBytes);
   return AvatarEntry.endAvatarEntry(builder);
 }
 }
