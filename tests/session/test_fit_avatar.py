@@ -217,3 +217,20 @@ def test_the_rendered_close_up_becomes_an_avatar_with_its_face(tmp_path):
     # The default avatar is shown: the skin must come out like its own, not like another's.
     tone = [int(fitted.spec.colors.skin[i : i + 2], 16) for i in (1, 3, 5)]
     assert tone[0] > tone[1] > tone[2]
+
+
+@pytest.mark.slow
+def test_the_counter_tells_one_person_from_two():
+    pytest.importorskip("open3d")
+    from twinsdk.capture.people import PeopleCounter
+    from twinsdk.session.truth import ensure_self_sample
+
+    with tw.open_source(ensure_self_sample(progress=False)) as source:
+        frame = next(iter(source)).pixels
+    counter = PeopleCounter()
+    try:
+        assert counter.count(frame) == 1
+        assert counter.count(np.concatenate([frame, frame], axis=1)) == 2
+        assert counter.count(np.full_like(frame, 120)) == 0
+    finally:
+        counter.close()
