@@ -1,10 +1,13 @@
-// Numbers in text and in arrays: parse, format, finite or not.
+// Numbers of files: parse, format, finite or not, angles to rotations.
 #include "twinsdk/numbers.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <string>
 
 #include "arrays.hpp"
+#include "twinsdk/euler.hpp"
 
 namespace twinsdk {
 namespace {
@@ -38,6 +41,29 @@ py::tuple BindParse(const py::buffer& text, Array<double>& out) {
   return py::make_tuple(parsed.count, parsed.consumed);
 }
 
+void BindEuler(const Array<double>& degrees, const Array<std::int64_t>& columns,
+               const std::array<int, 3>& axes, Array<float>& rotations) {
+  Expect(degrees.ndim() == 2 && columns.ndim() == 2 && columns.shape(1) == 3, "columns");
+  const std::int64_t frames = degrees.shape(0), row = degrees.shape(1), joints = columns.shape(0);
+  Expect(rotations.size() == frames * joints * 4, "rotations");
+  const std::int64_t* column = columns.data();
+  for (std::int64_t n = 0; n < 3 * joints; ++n) {
+    Expect(column[n] >= 0 && column[n] < row, "columns");
+  }
+  std::array<int, 3> sorted = axes;
+  std::sort(sorted.begin(), sorted.end());
+  Expect(sorted == std::array<int, 3>{0, 1, 2}, "axes");
+  const EulerJob job = {frames,
+                        row,
+                        static_cast<std::int32_t>(joints),
+                        degrees.data(),
+                        column,
+                        {axes[0], axes[1], axes[2]},
+                        rotations.mutable_data()};
+  const py::gil_scoped_release release;
+  RotationsFromEuler(job);
+}
+
 py::bytes BindFormat(const Array<double>& rows, int decimals) {
   Expect(rows.ndim() == 2 && decimals >= 0 && decimals <= kMostDecimals, "rows");
   const std::int64_t columns = rows.shape(1);
@@ -62,6 +88,8 @@ py::bytes BindFormat(const Array<double>& rows, int decimals) {
 void AddNumbers(py::module_& m) {
   m.def("all_finite", &AllFinite, py::arg("array").noconvert());
   m.def("parse_numbers", &BindParse, py::arg("text"), py::arg("out").noconvert());
+  m.def("rotations_from_euler", &BindEuler, py::arg("degrees").noconvert(),
+        py::arg("columns").noconvert(), py::arg("axes"), py::arg("rotations").noconvert());
   m.def("format_numbers", &BindFormat, py::arg("rows").noconvert(), py::arg("decimals"));
 }
 

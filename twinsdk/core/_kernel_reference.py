@@ -169,3 +169,22 @@ def _frame_turn(old: Array, old_hinge: Array, new: Array, new_hinge: Array) -> A
         across = _first_across([hinge], axis)
         frames.append(np.stack([axis, across, np.cross(axis, across)], axis=-1))
     return quat.from_matrix(frames[1] @ frames[0].T)
+
+
+def rotations_from_euler(
+    degrees: F64, columns: Array, axes: tuple[int, int, int], rotations: F32
+) -> None:
+    """Write rotations (T, N, 4), w >= 0, of the angles in `columns` (N, 3) of `degrees` (T, C).
+
+    The three half-angle quaternions multiplied out; odd orders flip the mixed terms.
+    """
+    half = (degrees * (np.pi / 360)).astype(np.float32)[:, columns]
+    (s1, s2, s3), (c1, c2, c3) = np.moveaxis(np.sin(half), -1, 0), np.moveaxis(np.cos(half), -1, 0)
+    i, j, k = axes
+    odd = np.float32(1.0 if (j - i) % 3 == 1 else -1.0)
+    c23, s23, c2s3, s2c3 = c2 * c3, s2 * s3, c2 * s3, s2 * c3
+    rotations[..., i] = s1 * c23 + odd * c1 * s23
+    rotations[..., j] = c1 * s2c3 - odd * s1 * c2s3
+    rotations[..., k] = c1 * c2s3 + odd * s1 * s2c3
+    rotations[..., 3] = c1 * c23 - odd * s1 * s23
+    rotations *= np.where(rotations[..., 3:] < 0, np.float32(-1), np.float32(1))

@@ -40,6 +40,7 @@ __all__ = [
     "isas",
     "parse_numbers",
     "retarget_step",
+    "rotations_from_euler",
     "two_bone",
 ]
 
@@ -232,7 +233,7 @@ def retarget_step(plan: Mapping[str, object]) -> Any | None:
     return None if module is None else module.RetargetStep(plan)
 
 
-def parse_numbers(text: bytes, count: int | None = None) -> F64:
+def parse_numbers(text: bytes | memoryview, count: int | None = None) -> F64:
     """Return the decimals in `text`, separated by spaces, tabs or line ends, (N,) float64.
 
     Independent of the locale; each is the double nearest to its text.
@@ -257,6 +258,30 @@ def parse_numbers(text: bytes, count: int | None = None) -> F64:
     if count is not None and found != count:
         raise FormatError(f"expected {count} numbers, got {found}")
     return values if found == len(values) else values[:found].copy()
+
+
+def rotations_from_euler(
+    degrees: npt.ArrayLike, columns: npt.ArrayLike, axes: tuple[int, int, int]
+) -> F32:
+    """Return rotations (T, N, 4), w >= 0, of Euler angles.
+
+    Args:
+        degrees: (T, C) numbers, degrees in those named by `columns`.
+        columns: (N, 3) where each joint's angles are.
+        axes: The axes, 0 to 2, of the three; the first is applied last to a point.
+
+    Raises:
+        ShapeError, ValueRangeError: Shapes disagree, a column is not there, or an axis is twice.
+    """
+    values: F64 = as_array("degrees", degrees, ("T", "C"), np.float64)
+    chosen = as_array("columns", columns, ("N", 3), np.int64)
+    if chosen.size and not (chosen.min() >= 0 and chosen.max() < values.shape[1]):
+        raise ValueRangeError(f"columns: expected 0 to {values.shape[1] - 1}, got others")
+    if sorted(axes) != [0, 1, 2]:
+        raise ValueRangeError(f"axes: expected 0, 1 and 2 in some order, got {axes}")
+    rotations = np.empty((len(values), len(chosen), 4), np.float32)
+    _module().rotations_from_euler(values, chosen, axes, rotations)
+    return rotations
 
 
 def format_numbers(rows: npt.ArrayLike, decimals: int = 6) -> bytes:

@@ -135,7 +135,7 @@ def unit_quaternions(name: str, value: Array, shape: tuple[int | str, ...]) -> F
         ValueRangeError: One is further than 0.001 from unit length.
     """
     array = as_f32(name, value, shape)
-    length = np.sqrt((array * array).sum(-1))
+    length = np.sqrt(np.einsum("...k,...k->...", array, array))
     wrong = np.abs(length - 1) > _UNIT_TOLERANCE
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])

@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 
 from twinsdk.core import quat
-from twinsdk.core.arrays import F32, F64
+from twinsdk.core.arrays import F32, F64, Array
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.files import atomic_path
 from twinsdk.core.humanoid import HUMANOID_NAMES
-from twinsdk.core.kernel import format_numbers
+from twinsdk.core.kernel import format_numbers, rotations_from_euler
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.errors import FormatError, ValueRangeError
 from twinsdk.formats import bvh_text
@@ -224,39 +224,26 @@ def _channels(text: bvh_text.BvhText, offsets: F64, notes: list[str]) -> tuple[F
         if order:
             which = [j for j, _ in members]
             columns = np.array([columns for _, columns in members])
-            half = (text.values * (np.pi / 360)).astype(np.float32)[:, columns]
-            rotations[:, which] = _stacked(half, order)
+            turned = _stacked(text.values, columns, order)
+            if len(which) == len(joints):
+                return turned, positions
+            rotations[:, which] = turned
     return rotations, positions
 
 
-def _stacked(half: F32, order: str) -> F32:
-    """Return the rotation (..., 4) of half angles (..., N) about the axes of `order`, any N."""
-    sine, cosine = np.sin(half), np.cos(half)
-    if len(order) == 3 and len(set(order)) == 3:
-        return _three_axes(sine, cosine, order)
+def _stacked(degrees: F64, columns: Array, order: str) -> F32:
+    """Return the rotations (T, N, 4) of angles in `columns` (N, any) about the axes of `order`."""
+    axes = ["XYZ".index(letter) for letter in order]
+    if sorted(axes) == [0, 1, 2]:
+        return rotations_from_euler(degrees, columns, (axes[0], axes[1], axes[2]))
+    half = (degrees * (np.pi / 360)).astype(np.float32)[:, columns]
     result = np.zeros((*half.shape[:-1], 4), np.float32)
     result[..., 3] = 1
-    for i, letter in enumerate(order):
+    for i, axis in enumerate(axes):
         turn = np.zeros_like(result)
-        turn[..., "XYZ".index(letter)] = sine[..., i]
-        turn[..., 3] = cosine[..., i]
+        turn[..., axis], turn[..., 3] = np.sin(half[..., i]), np.cos(half[..., i])
         result = quat.multiply(result, turn)
     return quat.positive(result)
-
-
-def _three_axes(sine: F32, cosine: F32, order: str) -> F32:
-    # The product of three half-angle quaternions written out; `odd` orders flip the mixed terms.
-    i, j, k = ("XYZ".index(letter) for letter in order)
-    odd = np.float32(1.0 if (j - i) % 3 == 1 else -1.0)
-    (s1, s2, s3), (c1, c2, c3) = np.moveaxis(sine, -1, 0), np.moveaxis(cosine, -1, 0)
-    c23, s23, c2s3, s2c3 = c2 * c3, s2 * s3, c2 * s3, s2 * c3
-    result = np.zeros((*c1.shape, 4), np.float32)
-    result[..., i] = s1 * c23 + odd * c1 * s23
-    result[..., j] = c1 * s2c3 - odd * s1 * c2s3
-    result[..., k] = c1 * c2s3 + odd * s1 * s2c3
-    result[..., 3] = c1 * c23 - odd * s1 * s23
-    result *= np.where(result[..., 3:] < 0, np.float32(-1), np.float32(1))
-    return result
 
 
 def _reach(joints: list[bvh_text.Joint], offsets: F64, positions: Mapping[int, F64]) -> float:

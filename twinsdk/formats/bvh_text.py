@@ -89,7 +89,7 @@ def parse(data: bytes) -> BvhText:
     if motion is None:
         raise FormatError("expected a MOTION line after the hierarchy, got the end of the file")
     line = data.count(b"\n", 0, motion.end()) + 1
-    return _motion(data[motion.end() :], line, joints, notes)
+    return _motion(data, motion.end(), line, joints, notes)
 
 
 class _Hierarchy:
@@ -201,11 +201,11 @@ class _Hierarchy:
         raise FormatError(f"line {line}: {why}")
 
 
-def _motion(block: bytes, line: int, joints: list[Joint], notes: list[str]) -> BvhText:
-    head = _HEAD.match(block)
+def _motion(data: bytes, start: int, line: int, joints: list[Joint], notes: list[str]) -> BvhText:
+    head = _HEAD.match(data, start)
     frames, time = (head["frames"], head["time"]) if head else (None, None)
-    end = head.end() if head else 0
-    line += block.count(b"\n", 0, end)
+    end = head.end() if head else start
+    line += data.count(b"\n", start, end)
     columns = sum(len(joint.channels) for joint in joints)
     if columns == 0:
         raise FormatError("expected CHANNELS, got a hierarchy without any")
@@ -220,7 +220,8 @@ def _motion(block: bytes, line: int, joints: list[Joint], notes: list[str]) -> B
     if frames is not None and frames.strip():
         count = _scalar(frames, "Frames", line - 2)
         declared = int(count)
-    values = _numbers(block[end:], line, columns, declared, notes)
+    # A view: the numbers are nearly the whole file.
+    values = _numbers(memoryview(data)[end:], line, columns, declared, notes)
     if len(values) == 0:
         raise FormatError(f"line {line}: expected a frame of {columns} numbers, got none")
     if declared is None:
@@ -248,7 +249,9 @@ def _scalar(raw: bytes, what: str, line: int) -> float:
     return value
 
 
-def _numbers(block: bytes, line: int, columns: int, declared: int | None, notes: list[str]) -> F64:
+def _numbers(
+    block: memoryview, line: int, columns: int, declared: int | None, notes: list[str]
+) -> F64:
     """Return (T, columns): at once where all is well, else line by line to name what is not."""
     stated = None if declared is None else declared * columns
     for count in dict.fromkeys((stated, None)):  # a right count saves a copy, a wrong one is common
@@ -258,7 +261,7 @@ def _numbers(block: bytes, line: int, columns: int, declared: int | None, notes:
             continue
         if flat.size and flat.size % columns == 0 and max(flat.max(), -flat.min()) <= _LARGEST:
             return flat.reshape(-1, columns)
-    return _line_by_line(block, line, columns, notes)
+    return _line_by_line(bytes(block), line, columns, notes)
 
 
 def _line_by_line(block: bytes, line: int, columns: int, notes: list[str]) -> F64:
