@@ -53,21 +53,41 @@ TWINSDK_INLINE Vector3<W> GatherRows(const float* from, const std::int32_t* row)
   return {Load<W>(lane[0]), Load<W>(lane[1]), Load<W>(lane[2])};
 }
 
-// Adds the weighted offsets of the active morphs that move block b; lane is the first of W.
+// The morphs of one frame.
+struct FrameMorphs {
+  const float* weights;         // (E,)
+  const std::uint64_t* active;  // bit e: weight e is not 0
+  const std::int32_t* list;     // how many are not 0, then which
+};
+
 template <int W>
-TWINSDK_INLINE void AddMorphs(const Rig& rig, const float* weights, const std::uint64_t* active,
-                              std::int64_t b, int lane, Vector3<W>* p) {
+TWINSDK_INLINE void AddOffset(const float* offset, float weight, Vector3<W>* p) {
+  p->x += weight * Load<W>(offset);
+  p->y += weight * Load<W>(offset + kBlock);
+  p->z += weight * Load<W>(offset + 2 * kBlock);
+}
+
+// Adds the weighted offsets of the active morphs that move block b; lane is the first of W. Both
+// layouts sum in the order of the morphs, so that they agree to the bit.
+template <int W>
+TWINSDK_INLINE void AddMorphs(const Rig& rig, const FrameMorphs& morphs, std::int64_t b, int lane,
+                              Vector3<W>* p) {
+  const float* first = rig.morph_offsets.data() + lane;
+  if (rig.morph_dense[b]) {
+    const std::int64_t base = rig.morph_base[b * rig.morph_words];
+    for (std::int32_t i = 1; i <= morphs.list[0]; ++i) {
+      const std::int32_t e = morphs.list[i];
+      AddOffset<W>(first + (base + e) * kBlockFloats, morphs.weights[e], p);
+    }
+    return;
+  }
   for (std::int32_t word = 0; word < rig.morph_words; ++word) {
     const std::uint64_t mask = rig.morph_masks[b * rig.morph_words + word];
     const std::int64_t base = rig.morph_base[b * rig.morph_words + word];
-    for (std::uint64_t todo = mask & active[word]; todo != 0; todo &= todo - 1) {
+    for (std::uint64_t todo = mask & morphs.active[word]; todo != 0; todo &= todo - 1) {
       const int e = LowestBit(todo);
       const std::int64_t entry = base + CountBits(mask & ((std::uint64_t{1} << e) - 1));
-      const float* offset = rig.morph_offsets.data() + entry * kBlockFloats + lane;
-      const float weight = weights[64 * word + e];
-      p->x += weight * Load<W>(offset);
-      p->y += weight * Load<W>(offset + kBlock);
-      p->z += weight * Load<W>(offset + 2 * kBlock);
+      AddOffset<W>(first + entry * kBlockFloats, morphs.weights[64 * word + e], p);
     }
   }
 }
@@ -98,8 +118,10 @@ template <int W, bool kNormals, bool kMorphs, class Method>
 TWINSDK_INLINE void SkinFrame(const Rig& rig, const SkinJob& job, const Method& method,
                               std::int64_t frame, std::int64_t first, std::int64_t last) {
   const std::int64_t rows = job.block_order ? kBlock * rig.block_count : rig.vertex_count;
-  const float* weights = kMorphs ? job.morph_weights + frame * rig.morph_count : nullptr;
-  const std::uint64_t* active = kMorphs ? job.morph_active + frame * rig.morph_words : nullptr;
+  const FrameMorphs morphs = kMorphs ? FrameMorphs{job.morph_weights + frame * rig.morph_count,
+                                                   job.morph_active + frame * rig.morph_words,
+                                                   job.morph_list + frame * (1 + rig.morph_count)}
+                                     : FrameMorphs{};
   float* positions = job.positions + 3 * frame * rows;
   float* normals = kNormals ? job.normals + 3 * frame * rows : nullptr;
   const float* points = job.points == nullptr ? nullptr : job.points + frame * job.points_stride;
@@ -113,7 +135,7 @@ TWINSDK_INLINE void SkinFrame(const Rig& rig, const SkinJob& job, const Method& 
         const int own = lane + g * W;
         p[g] = points == nullptr ? LoadVector<W>(rig.positions.data() + kBlockFloats * b + own)
                                  : GatherRows<W>(points, rig.rows.data() + kBlock * b + own);
-        if (kMorphs) AddMorphs<W>(rig, weights, active, b, own, &p[g]);
+        if (kMorphs) AddMorphs<W>(rig, morphs, b, own, &p[g]);
       }
       if (kNormals) {
         Vector3<W> n = LoadVector<W>(rig.normals.data() + kBlockFloats * b + lane);

@@ -195,18 +195,27 @@ Rig::Rig(const RigSource& source)
 
   morph_masks.resize(block_count * morph_words, 0);
   morph_base.resize(block_count * morph_words, 0);
-  float packed[kBlockFloats];
+  morph_dense.resize(block_count, 0);
+  std::vector<float> packed(static_cast<std::size_t>(morph_count) * kBlockFloats);
   for (std::int64_t b = 0; b < block_count; ++b) {
+    std::int32_t moving = 0;
     for (std::int32_t e = 0; e < morph_count; ++e) {
-      if (e % 64 == 0) {
-        morph_base[b * morph_words + e / 64] =
-            static_cast<std::int32_t>(morph_offsets.size() / kBlockFloats);
-      }
-      pack(source.morph_offsets + 3 * vertex_count * e, packed, b);
-      const bool moves = std::any_of(packed, packed + kBlockFloats, [](float d) { return d != 0; });
-      if (!moves) continue;
+      float* own = packed.data() + e * kBlockFloats;
+      pack(source.morph_offsets + 3 * vertex_count * e, own, b);
+      if (std::all_of(own, own + kBlockFloats, [](float d) { return d == 0; })) continue;
       morph_masks[b * morph_words + e / 64] |= std::uint64_t{1} << (e % 64);
-      morph_offsets.insert(morph_offsets.end(), packed, packed + kBlockFloats);
+      ++moving;
+    }
+    const bool dense = moving > 0 && moving >= kDenseMorphs * morph_count;
+    morph_dense[b] = dense ? 1 : 0;
+    for (std::int32_t e = 0; e < morph_count; ++e) {
+      const std::int64_t word = b * morph_words + e / 64;
+      if (e % 64 == 0) {
+        morph_base[word] = static_cast<std::int32_t>(morph_offsets.size() / kBlockFloats);
+      }
+      if (!dense && !(morph_masks[word] >> (e % 64) & 1)) continue;
+      const float* own = packed.data() + e * kBlockFloats;
+      morph_offsets.insert(morph_offsets.end(), own, own + kBlockFloats);
     }
   }
 }

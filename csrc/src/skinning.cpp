@@ -40,11 +40,14 @@ void SkinMatrices(const Rig& rig, const SkinJob& job, const Runner& runner, Skin
   if (rig.morph_count == 0) full.morph_weights = nullptr;
   if (full.morph_weights != nullptr) {
     scratch->active.resize(job.frames * rig.morph_words);
+    scratch->list.resize(job.frames * (1 + rig.morph_count));
     for (std::int64_t t = 0; t < job.frames; ++t) {
       MarkActive(job.morph_weights + t * rig.morph_count, rig.morph_count,
-                 scratch->active.data() + t * rig.morph_words);
+                 scratch->active.data() + t * rig.morph_words,
+                 scratch->list.data() + t * (1 + rig.morph_count));
     }
     full.morph_active = scratch->active.data();
+    full.morph_list = scratch->list.data();
   }
   if (job.method == Method::kDual) {
     const std::int64_t joints = job.frames * rig.joint_count;
@@ -84,14 +87,14 @@ void SkinPoses(const Rig& rig, const PoseJob& job, const Runner& runner, SkinScr
   }
 }
 
-void MarkActive(const float* weights, std::int32_t count, std::uint64_t* mask) noexcept {
-  for (std::int32_t word = 0; 64 * word < count; ++word) {
-    std::uint64_t bits = 0;
-    const std::int32_t end = std::min(64, count - 64 * word);
-    for (std::int32_t e = 0; e < end; ++e) {
-      if (weights[64 * word + e] != 0) bits |= std::uint64_t{1} << e;
-    }
-    mask[word] = bits;
+void MarkActive(const float* weights, std::int32_t count, std::uint64_t* mask,
+                std::int32_t* list) noexcept {
+  list[0] = 0;
+  std::fill(mask, mask + (count + 63) / 64, 0);
+  for (std::int32_t e = 0; e < count; ++e) {
+    if (weights[e] == 0) continue;
+    mask[e / 64] |= std::uint64_t{1} << (e % 64);
+    list[++list[0]] = e;
   }
 }
 

@@ -143,6 +143,39 @@ void BlockOrderWritesPaddedBlocksAndNoMore() {
   }
 }
 
+// Morphs that move every block are dense; beside as many that move nothing they are sparse.
+void DenseAndSparseMorphsAgreeToTheBit() {
+  constexpr int kMorphs = 70, kVertices = 100;
+  Case dense(kVertices, 3, 5, kMorphs, 1, 7);
+  for (float& offset : dense.offsets) {
+    if (offset == 0) offset = 0.5f;
+  }
+  Case sparse = dense;
+  sparse.morphs = 2 * kMorphs;
+  sparse.offsets.resize(2 * dense.offsets.size(), 0.0f);
+  sparse.morph_weights.resize(2 * kMorphs, 1.0f);
+  const Rig full(dense.Source()), half(sparse.Source());
+  for (std::int64_t b = 0; b < full.block_count; ++b)
+    Check(full.morph_dense[b], "moved by all: dense");
+  for (std::int64_t b = 0; b < half.block_count; ++b)
+    Check(!half.morph_dense[b], "moved by half: sparse");
+  for (const Isa isa : {Isa::kBase, Isa::kAvx2, Isa::kAvx512}) {
+    if (!Supported(isa)) continue;
+    std::vector<float> out[2];
+    for (int i = 0; i < 2; ++i) {
+      out[i].resize(3 * kVertices);
+      SkinJob job = {};
+      job.frames = 1;
+      job.matrices = dense.matrices.data();
+      job.morph_weights = (i ? sparse : dense).morph_weights.data();
+      job.positions = out[i].data();
+      SkinScratch scratch;
+      SkinMatrices(i ? half : full, job, {isa, nullptr}, &scratch);
+    }
+    Check(out[0] == out[1], "dense equals sparse");
+  }
+}
+
 void GradientsAreSlopes() {
   constexpr std::int64_t kFrames = 3, kVertices = 50;
   const Case c(kVertices, 4, 6, 0, kFrames, 6);
@@ -224,6 +257,7 @@ void ThePoolDoesEveryTaskOnceWhoeverCalls() {
 int main() {
   twinsdk::EveryVariantFollowsTheDefinition();
   twinsdk::BlockOrderWritesPaddedBlocksAndNoMore();
+  twinsdk::DenseAndSparseMorphsAgreeToTheBit();
   twinsdk::GradientsAreSlopes();
   twinsdk::NormalsStayInTheirBuffersAndAreUnit();
   twinsdk::ThePoolDoesEveryTaskOnceWhoeverCalls();

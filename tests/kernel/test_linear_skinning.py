@@ -47,6 +47,26 @@ def test_every_variant_agrees_with_the_reference(
         np.testing.assert_allclose(normals, expected_normals, atol=2e-4)
 
 
+@pytest.mark.parametrize("share", [0.85, 0.89, 0.9, 0.95, 1.0])
+def test_morphs_add_up_on_both_sides_of_the_dense_threshold(isa, skin_of, rigid_of, share):
+    rng = np.random.default_rng(int(100 * share))
+    points, index, weights = skin_of(rng, 333, 7, 4)
+    moving = rng.normal(size=(100, 333, 3)).astype(np.float32)
+    moving[rng.permutation(100)[round(100 * share) :]] = 0
+    still = np.zeros((50, 333, 3), np.float32)  # brings every share below the threshold
+    matrices = rigid_of(rng, 7)
+    amounts = (rng.random(150) * (rng.random(150) < 0.4)).astype(np.float32)
+    skin = {"vertices": points, "joints": index, "weights": weights, "joint_count": 7}
+
+    def skinned(offsets, isa):
+        rig = Rig(**skin, morph_offsets=offsets, isa=isa)
+        return rig.skin(matrices, morph_weights=amounts[: len(offsets)])
+
+    ours = skinned(moving, isa)
+    np.testing.assert_allclose(ours, skinned(moving, "numpy"), atol=1e-4)
+    np.testing.assert_array_equal(ours, skinned(np.concatenate([moving, still]), isa))
+
+
 def test_identity_matrices_leave_every_vertex_in_place(isa, skin_of):
     points, index, weights = skin_of(np.random.default_rng(1), 100, 9, 5)
     rig = Rig(vertices=points, joints=index, weights=weights, joint_count=9, isa=isa)

@@ -22,6 +22,7 @@ struct SkinJob {
   const float* scales;                // (T, J, 3, 3) for kDual, or null: all joints rigid
   const float* morph_weights;         // (T, E) or null: no morphs
   const std::uint64_t* morph_active;  // (T, words) bit e: weight e is not 0; null with the above
+  const std::int32_t* morph_list;     // (T, 1 + E) how many weights are not 0, then which
   const float* points;                // (T, V, 3) instead of the bound vertices, or null
   std::int64_t points_stride;         // floats from frame to frame: 3 V, or 0 for one set
   float* positions;                   // (T, V, 3)
@@ -43,9 +44,10 @@ struct SkinScratch {
   AlignedVector<float> floats;
   AlignedVector<float> duals;
   AlignedVector<std::uint64_t> active;
+  AlignedVector<std::int32_t> list;
 };
 
-// As Skin, with `morph_active`, `duals` and `scales` derived here.
+// As Skin, with `morph_active`, `morph_list`, `duals` and `scales` derived here.
 void SkinMatrices(const Rig& rig, const SkinJob& job, const Runner& runner, SkinScratch* scratch);
 
 // T poses of the rig's own skeleton: forward kinematics, bind products, then SkinMatrices.
@@ -75,8 +77,10 @@ void SkinGradients(const Rig& rig, const SkinGradientJob& job, const Runner& run
 bool DualQuaternions(const float* matrices, const std::int32_t* parents, std::int64_t frames,
                      std::int64_t joints, float* duals, float* scales) noexcept;
 
-// Fills one frame's mask: bit e is set where weights[e] != 0.
-void MarkActive(const float* weights, std::int32_t count, std::uint64_t* mask) noexcept;
+// Fills one frame's mask, bit e set where weights[e] != 0, and its list (1 + count): how many are
+// not 0, then which.
+void MarkActive(const float* weights, std::int32_t count, std::uint64_t* mask,
+                std::int32_t* list) noexcept;
 
 }  // namespace twinsdk
 
