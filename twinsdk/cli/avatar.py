@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
 _FILES = (".vrm", ".glb", ".npz", ".usdz")
+_FORMATS = ".vrm .glb .gltf .npz .usdz, or the surface alone: .obj .ply"
 SUMMARY = "Make, inspect, convert and picture avatars."
 EXAMPLES = """examples:
   twinsdk avatar new -o me.vrm
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     info.add_argument("avatar", help=".vrm or .glb, or 'default'")
     convert = actions.add_parser("convert", help="write an avatar in another format")
     convert.add_argument("avatar", help=".vrm or .glb, or 'default'")
-    convert.add_argument("-o", "--out", required=True, metavar="FILE", help=".vrm, .glb or .npz")
+    convert.add_argument("-o", "--out", required=True, metavar="FILE", help=_FORMATS)
     render = actions.add_parser("render", help="a sheet of views (.png) or a turn (.mp4, .webm)")
     render.add_argument("avatar", help=".vrm or .glb, or 'default'")
     render.add_argument("-o", "--out", required=True, metavar="FILE")

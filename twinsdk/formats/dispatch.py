@@ -69,6 +69,8 @@ AVATAR_WRITERS: dict[str, str] = {
     ".glb": "gltf_write:write_avatar",
     ".gltf": "gltf_write:write_avatar",
     ".npz": "npz:write_avatar",
+    ".obj": "surface_write:write_obj",
+    ".ply": "surface_write:write_ply",
     ".usdz": "usd:write_avatar",
     ".vrm": "gltf_write:write_avatar",
 }
