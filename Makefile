@@ -57,6 +57,7 @@ format: install  ## put every file into its format
 .PHONY: bench
 bench: install  ## measure speed; tables on the screen, records in benchmarks/results
 	cd benchmarks && for each in *.py; do ../$(BIN)/python -P $$each || exit 1; done
+	$(BIN)/python benchmarks/retarget/compare.py
 
 .PHONY: docs
 docs: install  ## build the documentation into build/docs

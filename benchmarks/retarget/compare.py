@@ -1,12 +1,14 @@
 """Retargeting with a known answer: one body under many rigs, against the formulas others use.
 
-    python benchmarks/retarget.py                  # Markdown on stdout, results/retarget.json
-    python benchmarks/retarget.py walk.bvh ...     # also foot slide of these files
+    python benchmarks/retarget/compare.py              # writes results/retarget.json and .md
+    python benchmarks/retarget/compare.py walk.bvh ... # also foot slide of these files
 
 The body is the canonical skeleton's; a rig gives it another rest pose, bone rolls, world and unit,
 so the right answer is where the joints were. Motion: random poses, and a walk whose feet stand
-still. Peers: local rotations copied; the rest-pose delta in the world (three.js, UniVRM, most
-add-ons); the same from the first frame. Nothing here needs data that may not be passed on.
+still. Peers (peers.py): local rotations copied; the rest-pose delta in the world (three.js,
+UniVRM, most add-ons); the same from the first frame; inverse kinematics a frame at a time as GMR
+does, where mink is installed (pip install mink daqp); a list of names. Nothing here needs data
+that may not be passed on.
 """
 
 from __future__ import annotations
@@ -16,23 +18,27 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+import peers
+from scipy.ndimage import gaussian_filter1d
 
 from twinsdk.core import quat
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.humanoid import HUMANOID_NAMES, HUMANOID_PARENTS, humanoid_skeleton, mirrored
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.errors import NotHumanoidError
-from twinsdk.formats import load_clip
+from twinsdk.formats import load_clip, save_clip
 from twinsdk.retarget import RetargetConfig, Retargeter, humanoid_map, measure
 from twinsdk.retarget.ik import two_bone
 
 CANON = humanoid_skeleton()
 HEIGHT_M = 1.70
-RESULT = Path(__file__).parent / "results" / "retarget.json"
+FINGERS = ("Thumb", "Index", "Middle", "Ring", "Little")
+RESULT = Path(__file__).parents[1] / "results" / "retarget.json"
 LIMBS = [
     (side + a, side + b)
     for side in ("left", "right")
@@ -84,11 +90,15 @@ def rig(bends, rolled, turned, unit, seed=0):
     )
 
 
-def random_clip(frames=300, seed=1):
-    """Return random poses, arms and legs anywhere."""
+def random_clip(frames=300, seed=1, smooth=0):
+    """Return random poses, limbs anywhere; flowing into one another with `smooth` frames."""
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(frames, len(CANON), 3)) * 0.5
     roots = rng.normal(size=(frames, 3)) * 0.3 + [0, 0.9, 0]
+    if smooth:
+        spread = (2 * smooth * np.sqrt(np.pi)) ** 0.5  # what the filter takes away
+        vectors = gaussian_filter1d(vectors, smooth, axis=0) * spread
+        roots = gaussian_filter1d(roots, smooth, axis=0)
     turns = quat.from_rotation_vector(vectors)
     return MotionClip(skeleton=CANON, fps=30, rotations=turns, root_translations=roots)
 
@@ -115,21 +125,6 @@ def walk(seconds=10.0, speed=0.7, fps=60):
     return MotionClip(skeleton=CANON, fps=fps, rotations=pose, root_translations=roots)
 
 
-def peer_copy(clip, target):
-    """Copy local rotations."""
-    return clip.rotations, clip.root_translations * leg(target) / leg(clip.skeleton)
-
-
-def peer_delta(clip, target, first=False):
-    """Return G_t = G_s inverse(G_s,rest) G_t,rest; with `first`, frame 0 is the source's rest."""
-    turns = clip.world()[0].astype(float)
-    rest = turns[0] if first else clip.skeleton.rest_world()[0].astype(float)
-    goal = quat.multiply(quat.multiply(turns, quat.conjugate(rest)), target.rest_world()[0])
-    local = quat.multiply(quat.conjugate(goal[:, np.maximum(target.parents, 0)]), goal)
-    local[:, 0] = goal[:, 0]
-    return local, clip.root_translations * leg(target) / leg(clip.skeleton)
-
-
 def ours(clip, target):
     """Return twinsdk's result without planting: the same body needs none."""
     made = Retargeter(clip.skeleton, target, RetargetConfig(plant_feet=False)).clip(clip)
@@ -138,18 +133,10 @@ def ours(clip, target):
 
 METHODS = {
     "twinsdk": ours,
-    "rest-pose delta": peer_delta,
-    "frame-0 delta": lambda clip, target: peer_delta(clip, target, first=True),
-    "rotation copy": peer_copy,
+    "rest-pose delta": peers.rest_delta,
+    "frame-0 delta": lambda clip, target: peers.rest_delta(clip, target, first=True),
+    "rotation copy": peers.rotation_copy,
 }
-
-
-def leg(skeleton):
-    """Return thigh plus shin."""
-    return sum(
-        float(np.linalg.norm(skeleton.rest_translations[skeleton.joint(name)]))
-        for name in ("leftLowerLeg", "leftFoot")
-    )
 
 
 def same_body(clip):
@@ -169,6 +156,60 @@ def same_body(clip):
             row[method] = [round(float(x), 3) for x in (angles.mean(), angles.max(), error)]
         table[name] = row
     return table
+
+
+def frame_ik(clip):
+    """Return {rig: (mean limb degrees, worst, position error %, frames/s)}, None without mink."""
+    try:
+        import mink  # noqa: F401
+    except ImportError:
+        return None
+    truth = clip.world()[1].astype(float)
+    table = {}
+    for name, description in RIGS.items():
+        target, unit = rig(*description), description[3]
+        made = Retargeter(CANON, target)
+        solver = peers.FrameIk(target, made.target.tpose.world, 1 / unit)
+        rotations, roots = solver(clip)
+        places = target.forward(rotations, roots * unit)[1].astype(float) / unit
+        angles = np.degrees(np.concatenate([_angle(truth, places, a, b) for a, b in LIMBS]))
+        away = (places - places[:, :1]) - (truth - truth[:, :1])
+        error = 100 * np.linalg.norm(away, axis=-1).mean() / HEIGHT_M
+        values = (angles.mean(), angles.max(), error, solver.frames_s)
+        table[name] = [round(float(x), 3) for x in values]
+    return table
+
+
+def reading(frames=20_000):
+    """Return frames a second of reading a BVH of 31 joints, best and median of seven."""
+    kept = [n for n in HUMANOID_NAMES if not any(f in n for f in (*FINGERS, "Eye", "jaw"))]
+    chosen = [CANON.joint(n) for n in kept]
+    parents = [-1 if HUMANOID_PARENTS[n] is None else kept.index(HUMANOID_PARENTS[n]) for n in kept]
+    extra = 31 - len(kept)  # a chain on the head, to the 31 joints of the CMU's files
+    parents += [kept.index("head") if i == 0 else len(kept) + i - 1 for i in range(extra)]
+    offsets = np.concatenate([CANON.rest_translations[chosen], np.full((extra, 3), 0.02)])
+    skeleton = Skeleton(
+        names=[*kept, *(f"hair{i}" for i in range(extra))],
+        parents=parents,
+        rest_translations=offsets,
+        rest_rotations=np.tile([0.0, 0, 0, 1], (31, 1)),
+    )
+    rng = np.random.default_rng(0)
+    clip = MotionClip(
+        skeleton=skeleton,
+        fps=120,
+        rotations=quat.from_rotation_vector(rng.normal(size=(frames, 31, 3)) * 0.3),
+        root_translations=rng.normal(size=(frames, 3)),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.bvh"
+        save_clip(clip, path)
+        times = []
+        for _ in range(7):
+            start = time.perf_counter()
+            load_clip(path)
+            times.append(time.perf_counter() - start)
+    return {"best": round(frames / min(times)), "median": round(frames / np.median(times))}
 
 
 def cycles(clip):
@@ -213,10 +254,13 @@ def _slide(clip, target):
 
 
 def mapping(count=200):
-    """Return how many of the core roles are found on renamed, re-ordered, thinned rigs."""
-    right = total = 0
-    core = [n for n in HUMANOID_NAMES if not any(f in n for f in ("Thumb", "Index", "Middle"))]
-    core = [n for n in core if not any(f in n for f in ("Ring", "Little", "Eye", "jaw"))]
+    """Return how many of the core roles are found on renamed, re-ordered, thinned rigs.
+
+    By twinsdk and by a list of names, on names without meaning or of the wrong side; and by the
+    list on the canonical names, which is what it is made for.
+    """
+    right = total = listed = 0
+    core = [n for n in HUMANOID_NAMES if not any(f in n for f in (*FINGERS, "Eye", "jaw"))]
     for seed in range(count):
         rng = np.random.default_rng(seed)
         base = rig({"UpperArm": float(rng.uniform(0, 85))}, True, False, 1.0, seed)
@@ -251,30 +295,41 @@ def mapping(count=200):
         wanted = [n for n in core if n in alias]
         total += len(wanted)
         right += sum(found.get(n) == alias[n] for n in wanted)
-    return right, total
+        by_name = peers.names_only(skeleton)
+        listed += sum(by_name.get(n) == alias[n] for n in wanted)
+    plain = peers.names_only(CANON)
+    return {
+        "roles": total,
+        "twinsdk": right,
+        "list of names": listed,
+        "list of names, canonical names": f"{sum(plain.get(n) == n for n in core)} of {len(core)}",
+    }
 
 
 def speeds():
     """Return frames a second: transfer alone, with planting, and microseconds a live step."""
     clip, target = walk(60.0), rig(*RIGS["A-pose"])
     out = {}
-    for label, plant in (("transfer", False), ("with contacts and IK", True)):
-        made = Retargeter(CANON, target, RetargetConfig(plant_feet=plant))
+    for label, contacts in (("transfer", False), ("with contacts and IK", True)):
+        config = RetargetConfig(plant_feet=contacts, keep_touch=contacts)
+        made = Retargeter(CANON, target, config)
         made.clip(clip)
         times = []
-        for _ in range(5):
+        for _ in range(9):
             start = time.perf_counter()
             made.clip(clip)
             times.append(time.perf_counter() - start)
-        out[label] = round(len(clip) / float(np.median(times)))
+        out[f"{label}, median"] = round(len(clip) / float(np.median(times)))
+        out[f"{label}, best"] = round(len(clip) / min(times))
     made, poses = Retargeter(CANON, target), list(clip[:600])
     for label, step in (("step", None), ("step, planted", 1 / 60)):
         times = []
-        for pose in poses:
+        for pose in [*poses] * 5:
             start = time.perf_counter_ns()
             made.step(pose, step)
             times.append(time.perf_counter_ns() - start)
-        out[f"{label}, us"] = round(float(np.median(times)) / 1e3, 1)
+        for kind, share in (("median", 50), ("p99", 99)):
+            out[f"{label}, {kind} us"] = round(float(np.percentile(times, share)) / 1e3, 1)
     return out
 
 
@@ -285,28 +340,78 @@ def _angle(truth, places, a, b):
 
 
 def main(files):
-    """Measure, print Markdown, write JSON."""
+    """Measure, print and write Markdown, write JSON."""
     clip, stroll = random_clip(), walk()
     result = {
         "same_body": same_body(clip),
+        "frame_ik": frame_ik(random_clip(120, smooth=10)),
         "cycle_worst_deg": cycles(clip),
         "slide_cm_s": slides(stroll),
         "mapping": mapping(),
         "speed": speeds(),
+        "bvh_frames_s": reading(),
         "files": {Path(f).name: _slide(load_clip(f), CANON) for f in files},
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, shared",
         "commit": _commit(),
         "numpy": np.__version__,
     }
-    print("| rig of the same body | " + " | ".join(METHODS) + " |")
-    print("|---" * (len(METHODS) + 1) + "|")
+    text = markdown(result)
+    print(text)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    RESULT.with_suffix(".md").write_text(text + "\n")
+
+
+def markdown(result):
+    """Return the tables of a result."""
+    ik = result["frame_ik"]
+    columns = [*METHODS, *(["IK a frame at a time (mink)"] if ik else [])]
+    lines = [
+        f"# Retargeting, {result['machine']}, commit {result['commit']}",
+        "",
+        "Mean (worst) limb direction error in degrees, mean joint position error over height; the",
+        "same body under other rigs, so the right answer is 0. The IK is given the right turns",
+        "and a motion that flows (120 frames), since it starts from the frame before.",
+        "",
+        "| rig of the same body | " + " | ".join(columns) + " |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
     for name, row in result["same_body"].items():
         cells = [f"{m:.2f} ({w:.1f}), {e:.2f} %" for m, w, e in row.values()]
-        print(f"| {name} | " + " | ".join(cells) + " |")
-    print("\nmean (worst) limb direction error in degrees, mean joint position error / height\n")
-    for key in ("cycle_worst_deg", "slide_cm_s", "mapping", "speed", "files"):
-        print(f"{key}: {json.dumps(result[key])}")
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+        if ik:
+            mean, worst, error, _ = ik[name]
+            cells.append(f"{mean:.2f} ({worst:.1f}), {error:.2f} %")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    cycle = ", ".join(f"{k} {v}" for k, v in result["cycle_worst_deg"].items())
+    lines += ["", f"There and back (A to B to A), worst joint, degrees: {cycle}."]
+    lines += ["", "Speed of feet in contact, cm/s, on bodies of other shape:", ""]
+    lines += ["| body | source, scaled | twinsdk | not planted |", "|---|---|---|---|"]
+    for table in ("slide_cm_s", "files"):
+        for name, row in result[table].items():
+            cells = [row.get(k) for k in ("source", "planted", "not planted")]
+            lines.append(f"| {name} | " + " | ".join(str(c) for c in cells) + " |")
+    counts = result["mapping"]
+    lines += [
+        "",
+        "Joint map, core roles found on 200 random rigs (nonsense or mirrored names, joints left",
+        f"out, other rest poses and rolls): twinsdk {counts['twinsdk']}, a list of names "
+        f"{counts['list of names']}, of {counts['roles']};",
+        f"the list on the names it is made for: {counts['list of names, canonical names']}.",
+        "",
+        "| speed | |",
+        "|---|---|",
+    ]
+    lines += [f"| {name} | {value} |" for name, value in _speed_rows(result)]
+    return "\n".join(lines)
+
+
+def _speed_rows(result):
+    for name, value in result["speed"].items():
+        yield name if name.endswith("us") else f"{name}, frames/s", value
+    if result["frame_ik"]:
+        rates = [row[3] for row in result["frame_ik"].values()]
+        yield "IK a frame at a time (mink), median, frames/s", round(float(np.median(rates)))
+    for kind, value in result["bvh_frames_s"].items():
+        yield f"BVH of 31 joints read, {kind}, frames/s", value
 
 
 def _commit():
