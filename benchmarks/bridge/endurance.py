@@ -1,7 +1,8 @@
-"""What the stream bears: many receivers, relays in a row, a flood of malformed messages.
+"""What the stream bears: many receivers, relays, a stopped receiver, a flood of malformed messages.
 
     python benchmarks/bridge/endurance.py fanout [--receivers 100]
     python benchmarks/bridge/endurance.py relays [--receivers 1000]
+    python benchmarks/bridge/endurance.py stall
     python benchmarks/bridge/endurance.py fuzz [--messages 1000000]
 
 Receivers are plain SUB sockets with CONFLATE in one process of their own, so that one machine can
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import resource
+import signal
 import struct
 import time
 from multiprocessing.connection import Connection
@@ -136,6 +139,76 @@ def relays(receivers: int, seconds: float) -> None:
         )
 
 
+def listen(pipe: Connection, endpoint: str) -> None:
+    """Note when each frame was sent and read until told to stop."""
+    times = []
+    with Subscriber(endpoint) as subscriber:
+        while not pipe.poll():
+            if subscriber.recv(0.2) is not None and subscriber.header is not None:
+                times.append((subscriber.header.t_send_ns, now_ns()))
+                if len(times) == 1:
+                    pipe.send("ready")
+    pipe.send(times)
+
+
+def stall(rounds: int = 3, stop_s: float = 6.0) -> None:
+    """Stop one of two receivers; count its stale frames and what the other missed."""
+    descriptor = avatar()
+    base = frame(descriptor, 0)
+    for _ in range(rounds):
+        with Publisher("tcp://127.0.0.1:*", avatar=descriptor) as publisher:
+            pipes, processes = [], []
+            for _ in range(2):
+                here, there = multiprocessing.Pipe()
+                process = multiprocessing.get_context("spawn").Process(
+                    target=listen, args=(there, publisher.endpoint)
+                )
+                process.start()
+                pipes.append(here)
+                processes.append(process)
+            sent: list[int] = []
+
+            def stream(seconds: float, p: Publisher = publisher, at: list[int] = sent) -> int:
+                """Send at 60 Hz for a while; return when it began."""
+                began = now_ns()
+                end, due = time.monotonic() + seconds, time.monotonic()
+                while time.monotonic() < end:
+                    due += 1 / 60
+                    time.sleep(max(0, due - time.monotonic()))
+                    at.append(now_ns())
+                    p.send(restamped(base, len(at)))
+                return began
+
+            while not all(pipe.poll() for pipe in pipes):
+                stream(0.2)
+            calm = stream(stop_s)
+            os.kill(processes[0].pid or 0, signal.SIGSTOP)
+            stopped = stream(stop_s)
+            woken = now_ns()
+            os.kill(processes[0].pid or 0, signal.SIGCONT)
+            stream(1)
+            heard = []
+            for pipe in pipes:
+                pipe.recv()
+                pipe.send("stop")
+                heard.append(pipe.recv())
+            for process in processes:
+                process.join()
+        late = [at for at, read in heard[0] if read > woken and at < woken - 100_000_000]
+        spans = ((calm, stopped), (stopped, woken))
+        shares = []
+        for start, end in spans:
+            ages = [read - at for at, read in heard[1] if start <= at < end]
+            there = sum(start <= at < end for at in sent)
+            shares.append(
+                f"{there - len(ages)} of {there} missed, age p50 {np.median(ages) / 1e3:.0f} us"
+            )
+        print(
+            f"stopped {stop_s:g} s: {len(late)} stale frames on waking; its neighbour: "
+            f"before {shares[0]}; meanwhile {shares[1]}"
+        )
+
+
 def memory_mb() -> float:
     with open("/proc/self/statm") as file:  # noqa: PTH123  # Linux only, and no path of ours
         return int(file.read().split()[1]) * resource.getpagesize() / 1e6
@@ -195,7 +268,7 @@ def fuzz(messages: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["fanout", "relays", "fuzz"])
+    parser.add_argument("part", choices=["fanout", "relays", "stall", "fuzz"])
     parser.add_argument("--receivers", type=int)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--messages", type=int, default=1_000_000)
@@ -204,6 +277,8 @@ def main() -> None:
         fanout(options.receivers or 100, options.seconds)
     elif options.part == "relays":
         relays(options.receivers or 1000, options.seconds)
+    elif options.part == "stall":
+        stall()
     else:
         fuzz(options.messages)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -123,7 +124,7 @@ def test_a_relay_repeats_a_stream():
         assert subscriber.recv(10) is not None
 
 
-def test_the_page_is_served():
+def test_the_page_is_served_and_the_command_tells_how_the_stream_arrived(capsys):
     port = free_port()
     with (
         streaming() as publisher,
@@ -140,6 +141,8 @@ def test_the_page_is_served():
             except OSError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert re.fullmatch(r"[1-9]\d* frames  \d+ lost  age [\d.]+/[\d.]+ ms \(p50/p99\)", last)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from twinsdk.bridge.messages import (
     pack,
     unpack,
 )
-from twinsdk.bridge.subscriber import AsyncSubscriber
+from twinsdk.bridge.subscriber import AsyncSubscriber, SubscriberStats
 from twinsdk.bridge.wire import VERSION
 from twinsdk.core.files import existing_file
 from twinsdk.errors import EndpointError, TwinError, WireError
@@ -165,6 +165,11 @@ class Gateway:
             await client.socket.close()
         await self._runner.cleanup()
         self._subscriber.close()
+
+    @property
+    def stats(self) -> SubscriberStats:
+        """How the stream arrives here."""
+        return self._subscriber.stats
 
     @property
     def url(self) -> str:

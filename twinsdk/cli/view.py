@@ -7,6 +7,10 @@ import asyncio
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twinsdk.bridge import SubscriberStats
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
@@ -17,6 +21,8 @@ EXAMPLES = """examples:
   twinsdk view --host 0.0.0.0 --certificate cert.pem key.pem   for headsets in your network
   adb reverse tcp:8765 tcp:8765                    or: http://localhost:8765 inside a Quest
 """
+
+_STEP_S = 0.25
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,10 +82,23 @@ async def _serve(args: argparse.Namespace, mesh: Path | None) -> int:
         certificate=tuple(args.certificate) if args.certificate else None,
     ) as gateway:
         print(f"open {gateway.url}", file=sys.stderr, flush=True)
-        waited = 0.0
+        waited, steps = 0.0, 0
         while args.seconds is None or waited < args.seconds:
-            await asyncio.sleep(0.25)
-            waited += 0.25
+            await asyncio.sleep(_STEP_S)
+            waited, steps = waited + _STEP_S, steps + 1
             if gateway.failure is not None:
                 raise gateway.failure
+            if sys.stderr.isatty() and steps % 4 == 0:
+                print(f"\r{_arrival(gateway.stats)}", end="", file=sys.stderr, flush=True)
+        print(_arrival(gateway.stats), file=sys.stderr)
     return 0
+
+
+def _arrival(stats: SubscriberStats) -> str:
+    """Return in one line how the stream arrived; the publisher is told the same each second."""
+    if not stats.received:
+        return "no frame yet"
+    return (
+        f"{stats.received} frames  {stats.lost} lost  "
+        f"age {stats.age_p50_ms:.1f}/{stats.age_p99_ms:.1f} ms (p50/p99)   "
+    )
