@@ -22,7 +22,8 @@ from twinsdk.errors import AvatarError
 __all__ = ["MEASURES", "BodyFit", "fit_body", "measure_body"]
 
 MEASURES = ("upper_arm", "forearm", "thigh", "shin", "shoulder_width", "hip_width", "trunk")
-# One slider for each measure, which moves it and nearly it alone; two more widen the shoulders.
+# One slider for each measure, which moves it and nearly it alone; legs, trunk and shoulders have
+# more of them, whose ranges add up.
 _SLIDERS = (
     "arms/measure-upperarm-length-incr",
     "arms/measure-lowerarm-length-incr",
@@ -33,6 +34,10 @@ _SLIDERS = (
     "torso/torso-scale-vert-incr",
     "torso/torso-scale-horiz-incr",
     "torso/torso-vshape-incr",
+    "legs/measure-upperleg-height-incr",
+    "legs/measure-lowerleg-height-incr",
+    "torso/measure-napetowaist-dist-incr",
+    "torso/measure-waisttohip-dist-incr",
 )
 _JOINTS = ("upperarm01", "lowerarm01", "wrist", "upperleg01", "lowerleg01", "foot")
 _PRIOR_SLIDER = 0.6  # standard deviation of a slider among people
