@@ -115,10 +115,15 @@ TWINSDK_INLINE float Dot4(const float* a, const float* b) {
 }
 
 // q and -q are one rotation, so each vertex takes its joints' duals on the side of its dominant
-// joint's, told by the rotation part. Where all joints of a block lie within 45 degrees of the
-// first on the sphere of quaternions (90 degrees of rotation), any two lie within 90 degrees of
-// each other and no sign has to be looked at; DualQuaternions chose the signs to make this common.
-TWINSDK_INLINE bool OneSided(const Rig& rig, const float* duals, std::int64_t b) {
+// joint's, told by the rotation part. Mostly one sign per joint serves all vertices of a block,
+// whichever their dominant joint: where every pair of its joints agrees. The blend is then that of
+// the definition or its negative, the same motion.
+enum class Signs { kAllPlus, kPerJoint, kPerVertex };
+
+// Where all joints of a block lie within 45 degrees of the first on the sphere of quaternions (90
+// degrees of rotation), any two lie within 90 degrees of each other and no sign has to be looked
+// at; DualQuaternions chose the signs to make this common.
+TWINSDK_INLINE bool AllNear(const Rig& rig, const float* duals, std::int64_t b) {
   const std::int32_t begin = rig.offsets[b], end = rig.offsets[b + 1];
   if (begin == end) return true;
   const float* first = duals + 8 * std::ptrdiff_t{rig.joints[begin]};
@@ -129,19 +134,40 @@ TWINSDK_INLINE bool OneSided(const Rig& rig, const float* duals, std::int64_t b)
   return near;
 }
 
+constexpr int kSides = 8;  // joints of a block; with more each vertex has its own signs
+
+// Gives each listed joint the side of the first; returns whether then every pair agrees.
+TWINSDK_INLINE bool PairsAgree(const Rig& rig, const float* duals, std::int64_t b, float* sides) {
+  const std::int32_t* listed = rig.joints.data() + rig.offsets[b];
+  const int count = static_cast<int>(rig.offsets[b + 1] - rig.offsets[b]);
+  if (count > kSides) return false;
+  const float* first = duals + 8 * std::ptrdiff_t{listed[0]};
+  bool agree = true;
+  for (int i = 0; i < count; ++i) {
+    const float* own = duals + 8 * std::ptrdiff_t{listed[i]};
+    sides[i] = Dot4(first, own) < 0 ? -1.0f : 1.0f;
+    for (int k = 1; k < i; ++k) {
+      agree &= Dot4(own, duals + 8 * std::ptrdiff_t{listed[k]}) * sides[i] * sides[k] > 0;
+    }
+  }
+  return agree;
+}
+
 template <int W>
 struct DualLanes {
   Lanes<W> d[8];
 };
 
+// One sign per joint, or none where `sides` is null.
 template <int W>
-TWINSDK_INLINE DualLanes<W> BlendOneSided(const Rig& rig, const float* duals, std::int64_t b,
-                                          int lane) {
+TWINSDK_INLINE DualLanes<W> BlendTogether(const Rig& rig, const float* duals, const float* sides,
+                                          std::int64_t b, int lane) {
   DualLanes<W> sum = {};
-  const std::int32_t end = rig.offsets[b + 1];
-  for (std::int32_t t = rig.offsets[b]; t < end; ++t) {
+  const std::int32_t begin = rig.offsets[b], end = rig.offsets[b + 1];
+  for (std::int32_t t = begin; t < end; ++t) {
     const float* d = duals + 8 * std::ptrdiff_t{rig.joints[t]};
-    const Lanes<W> weight = Load<W>(rig.weights.data() + kBlock * std::int64_t{t} + lane);
+    Lanes<W> weight = Load<W>(rig.weights.data() + kBlock * std::int64_t{t} + lane);
+    if (sides != nullptr) weight = weight * sides[t - begin];
     TWINSDK_UNROLL
     for (int c = 0; c < 8; ++c) sum.d[c] += weight * d[c];
   }
@@ -177,9 +203,27 @@ struct Dual {
   const float* duals;   // (J, 8)
   const float* scales;  // (J, 3, 3) or null: all joints rigid
 
-  using Block = bool;  // whether one sign per joint serves the whole block
+  struct Block {
+    Signs signs;
+    float sides[kSides];  // with kPerJoint
+  };
   TWINSDK_INLINE Block Begin(const Rig& rig, std::int64_t b) const {
-    return OneSided(rig, duals, b);
+    Block block;
+    if (AllNear(rig, duals, b)) {
+      block.signs = Signs::kAllPlus;
+    } else {
+      const bool agree = PairsAgree(rig, duals, b, block.sides);
+      block.signs = agree ? Signs::kPerJoint : Signs::kPerVertex;
+    }
+    return block;
+  }
+
+  template <int W>
+  TWINSDK_INLINE DualLanes<W> Blend(const Rig& rig, const Block& block, std::int64_t b,
+                                    int lane) const {
+    if (block.signs == Signs::kAllPlus) return BlendTogether<W>(rig, duals, nullptr, b, lane);
+    if (block.signs == Signs::kPerJoint) return BlendTogether<W>(rig, duals, block.sides, b, lane);
+    return BlendByPivot<W>(rig, duals, b, lane);
   }
 
   template <int W, bool kNormals>
@@ -188,11 +232,10 @@ struct Dual {
   }
 
   template <int W, bool kNormals>
-  TWINSDK_INLINE void Apply(const Rig& rig, Block one_sided, std::int64_t b, int lane,
+  TWINSDK_INLINE void Apply(const Rig& rig, const Block& block, std::int64_t b, int lane,
                             Vector3<W>* p, Vector3<W>* n) const {
     if (scales != nullptr) ApplyScale<W, kNormals>(rig, b, lane, p, n);
-    const DualLanes<W> s =
-        one_sided ? BlendOneSided<W>(rig, duals, b, lane) : BlendByPivot<W>(rig, duals, b, lane);
+    const DualLanes<W> s = Blend<W>(rig, block, b, lane);
     const Lanes<W>&qx = s.d[0], &qy = s.d[1], &qz = s.d[2], &qw = s.d[3];
     const Lanes<W>&ex = s.d[4], &ey = s.d[5], &ez = s.d[6], &ew = s.d[7];
     // The addend keeps padding (all weights 0) finite.
