@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
@@ -73,6 +74,25 @@ def free_port():
                 continue
             return port
     raise AssertionError("no two free ports")
+
+
+def test_a_qr_picture_holds_the_token_and_is_the_owners_alone(twinsdk, tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    pytest.importorskip("segno")
+    picture = tmp_path / "token.png"
+    words = ("keys", "--folder", tmp_path, "--pair", "phone", "--at", "tcp://192.168.0.7:5560")
+    token = twinsdk(*words, "--qr", picture).out.strip()
+    found, _, _ = cv2.QRCodeDetector().detectAndDecode(cv2.imread(str(picture)))
+    assert found == token
+    if os.name == "posix":
+        assert picture.stat().st_mode & 0o77 == 0
+    words = [*words[:4], "tablet", *words[5:]]
+    shown = twinsdk(*words, "--qr")
+    assert shown.out.startswith("twin1-")
+    assert "\u2588" in shown.err or "\u2580" in shown.err or "\u2584" in shown.err
+    assert "ends in .png" in twinsdk(*words, "--qr", tmp_path / "token.jpg").line
+    assert "no such folder" in twinsdk(*words, "--qr", tmp_path / "no" / "token.png").line
+    assert "expected --pair" in twinsdk("keys", "--folder", tmp_path, "--qr").line
 
 
 def test_a_paired_name_is_listed_and_a_revoked_one_is_not(twinsdk, tmp_path):
