@@ -476,3 +476,29 @@ def test_a_publisher_learns_each_second_how_its_stream_arrives(avatar, frame_on)
     assert told.lost <= subscriber.stats.lost
     assert 0 < told.age_p50_ms <= told.age_p99_ms
     assert 0 <= told.held_ms < 1000
+
+
+def test_what_a_renderer_is_shown_moves_evenly_and_never_back(avatar, frame_on):
+    def make(seed, **changes):
+        return frame_on(avatar, 1, **changes)
+
+    with (
+        Publisher("tcp://127.0.0.1:*", avatar=avatar) as publisher,
+        Subscriber(publisher.endpoint) as subscriber,
+        streaming(publisher, make, rate_hz=60, ids=(3, 9)),
+    ):
+        pictures, end = [], time.monotonic() + 10
+        while len(pictures) < 60 and time.monotonic() < end:
+            time.sleep(1 / 90)
+            shown = subscriber.shown()
+            if len(shown) == 2:
+                pictures.append([(frame.avatar_id, frame.timestamp_ns) for frame in shown])
+        now = now_ns()
+    assert len(pictures) == 60
+    for picture in pictures:
+        assert [avatar_id for avatar_id, _ in picture] == [3, 9]
+    for twin in range(2):
+        times = [picture[twin][1] for picture in pictures]
+        assert times == sorted(times)
+        assert times[-1] > times[0]
+        assert times[-1] < now

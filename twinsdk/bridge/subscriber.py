@@ -12,11 +12,16 @@ import zmq.asyncio
 
 from twinsdk.bridge.client_statistics import SubscriberStats
 from twinsdk.bridge.descriptor import AvatarDescriptor
+from twinsdk.bridge.jitter import JitterBuffer, JitterConfig
+from twinsdk.bridge.keys import ClientKeys
 from twinsdk.bridge.receiver import DRAIN_S, Receiver
+from twinsdk.core.clock import Clock, now_ns
 from twinsdk.core.frame import TwinFrame
 from twinsdk.errors import EndpointError
 
 __all__ = ["AsyncSubscriber", "Subscriber", "SubscriberStats"]
+
+_MOST_WAITING = 64
 
 
 class Subscriber(Receiver):
@@ -31,12 +36,37 @@ class Subscriber(Receiver):
             with `.state`.
         keys: This device's, where they are not in a token.
         max_age_s: Frames older than this when they arrive are dropped; None keeps all.
+        jitter: How `shown` weighs smoothness against delay.
         name: Who this client is, for the publisher's people.
         clock: Monotonic nanoseconds.
 
     Raises:
         EndpointError: An address is malformed.
     """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        avatar_id: int | None = None,
+        state_endpoint: str | None = None,
+        keys: ClientKeys | None = None,
+        max_age_s: float | None = None,
+        jitter: JitterConfig | None = None,
+        name: str = "twinsdk.Subscriber",
+        clock: Clock = now_ns,
+    ) -> None:
+        super().__init__(
+            endpoint,
+            avatar_id=avatar_id,
+            state_endpoint=state_endpoint,
+            keys=keys,
+            max_age_s=max_age_s,
+            name=name,
+            clock=clock,
+        )
+        self._jitter = jitter
+        self._buffers: dict[int, JitterBuffer] = {}
 
     def __enter__(self) -> Subscriber:
         return self
@@ -81,6 +111,29 @@ class Subscriber(Receiver):
             if deadline is not None and self.clock() >= deadline:
                 return None
 
+    def shown(self) -> list[TwinFrame]:
+        """Return what to show of each twin now, by avatar id; never waits.
+
+        For a renderer that runs at a rate of its own: call it once a picture, not `recv`. The
+        frames lie on the timeline of their capture, a little late, so that uneven arrivals are even
+        motion; they never step back. Their timestamps are in this machine's clock.
+
+        Raises:
+            WireError: The publisher refuses this client, or speaks another wire version.
+            UsageError: The subscriber was closed.
+        """
+        for _ in range(_MOST_WAITING):  # a picture is due, however fast frames come
+            frame = self.recv(0)
+            if frame is None:
+                break
+            buffer = self._buffers.get(frame.avatar_id)
+            if buffer is None:
+                buffer = JitterBuffer(self._jitter, clock=self.clock)
+                self._buffers[frame.avatar_id] = buffer
+            buffer.add(frame, self.sync.to_local(frame.timestamp_ns))
+        samples = (self._buffers[avatar].sample() for avatar in sorted(self._buffers))
+        return [sample for sample in samples if sample is not None]
+
     def wait(self, timeout_s: float) -> AvatarDescriptor:
         """Return the avatar's descriptor, waiting for it; frames that come meanwhile are dropped.
 
@@ -121,7 +174,7 @@ class Subscriber(Receiver):
 class AsyncSubscriber(Receiver):
     """`Subscriber` for asyncio: `async with`, `async for`, `await recv()`.
 
-    Takes the same arguments and gives the same frames and statistics.
+    Takes the same arguments, without `jitter`, and gives the same frames and statistics.
     """
 
     async def __aenter__(self) -> AsyncSubscriber:
