@@ -24,4 +24,5 @@ def test_the_cpp_tests_hold(tmp_path):
     assert done.stdout.splitlines() == [
         "test_skinning: all hold",
         "test_small_kernels: all hold",
+        "test_wire: all hold",
     ]

@@ -3,7 +3,8 @@
 // Where the fields lie is proven once by twinsdk/bridge/layout.py; here a message is compared with
 // that proof and then read, or a prepared one is filled, without an allocation. Hosts are
 // little-endian, as the wire is.
-#pragma once
+#ifndef TWINSDK_WIRE_HPP_
+#define TWINSDK_WIRE_HPP_
 
 #include <cstddef>
 #include <cstdint>
@@ -75,3 +76,5 @@ void WritePose(const WireLayout& layout, const WireValues& values, const float* 
                const float* weights, const float* sure, std::uint8_t* message) noexcept;
 
 }  // namespace twinsdk
+
+#endif  // TWINSDK_WIRE_HPP_
