@@ -19,15 +19,16 @@ from twinsdk.core.clock import now_ns
 from twinsdk.core.frame import TwinFrame
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.core.pose import rest_pose
+from twinsdk.formats import load_avatar, save_avatar
 
 SKELETON = humanoid_skeleton()
 AVATAR = AvatarDescriptor(skeleton=SKELETON, humanoid={name: name for name in SKELETON.names})
 
 
 @contextmanager
-def streaming():
+def streaming(avatar_file=None):
     stop = threading.Event()
-    with Publisher("tcp://127.0.0.1:*", avatar=AVATAR) as publisher:
+    with Publisher("tcp://127.0.0.1:*", avatar=AVATAR, avatar_file=avatar_file) as publisher:
 
         def send():
             sequence = 0
@@ -163,6 +164,34 @@ def test_the_page_is_served_and_the_command_tells_how_the_stream_arrived(capsys)
                 time.sleep(0.05)
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert re.fullmatch(r"[1-9]\d* frames  \d+ lost  age [\d.]+/[\d.]+ ms \(p50/p99\)", last)
+
+
+def test_the_page_shows_the_avatar_that_the_publisher_gives_away(
+    bead_avatar, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TWINSDK_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "me.vrm"
+    save_avatar(bead_avatar, file)
+    port = free_port()
+    with (
+        streaming(file) as publisher,
+        command(
+            *("view", publisher.endpoint, "--avatar", "stream", "--port", port, "--seconds", "3")
+        ),
+    ):
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/avatar", timeout=5) as answer:
+                    served = answer.read()
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+    (tmp_path / "served.vrm").write_bytes(served)
+    shown = load_avatar(tmp_path / "served.vrm")
+    assert shown.skeleton.names == bead_avatar.skeleton.names
+    assert len(shown.mesh.vertices) == len(bead_avatar.mesh.vertices)
 
 
 @pytest.mark.parametrize(

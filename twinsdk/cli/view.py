@@ -18,11 +18,12 @@ SUMMARY = "Show a stream in browsers, phones, VR and AR."
 EXAMPLES = """examples:
   twinsdk view                                     then open the address it prints
   twinsdk view --avatar me.vrm                     the avatar that is streamed
+  twinsdk view TOKEN --avatar stream               fetched from the publisher, if it gives it away
   twinsdk view --host 0.0.0.0 --certificate cert.pem key.pem   for headsets in your network
   adb reverse tcp:8765 tcp:8765                    or: http://localhost:8765 inside a Quest
 """
 
-_STEP_S = 0.25
+_STEP_S, _FETCH_S = 0.25, 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--avatar",
         default="default",
         metavar="FILE|NAME",
-        help="whose mesh is shown; 'none' shows the joints (default: %(default)s)",
+        help="whose mesh is shown; 'stream' fetches it from the publisher, 'none' shows the joints "
+        "(default: %(default)s)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8765, help="(%(default)s)")
@@ -53,16 +55,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run `view` until it is interrupted and return its exit code."""
     with tempfile.TemporaryDirectory(prefix="twinsdk-view-") as folder:
-        return asyncio.run(_serve(args, _mesh(args.avatar, Path(folder))))
+        return asyncio.run(_serve(args, _mesh(args.avatar, args.endpoint, Path(folder))))
 
 
-def _mesh(avatar: str, folder: Path) -> Path | None:
+def _mesh(avatar: str, endpoint: str, folder: Path) -> Path | None:
     """Return the avatar as a VRM 1.0 file, whose joints are those of the stream."""
     if avatar == "none":
         return None
     from twinsdk.avatar import load_avatar
     from twinsdk.formats import save_avatar
 
+    if avatar == "stream":
+        from twinsdk.bridge import Subscriber
+
+        with Subscriber(endpoint, name="twinsdk view") as subscriber:
+            avatar = str(subscriber.avatar(timeout_s=_FETCH_S))
     file = folder / "avatar.vrm"
     save_avatar(load_avatar(avatar), file)
     return file
