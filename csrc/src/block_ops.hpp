@@ -125,6 +125,7 @@ TWINSDK_INLINE void SkinFrame(const Rig& rig, const SkinJob& job, const Method& 
   float* positions = job.positions + 3 * frame * rows;
   float* normals = kNormals ? job.normals + 3 * frame * rows : nullptr;
   const float* points = job.points == nullptr ? nullptr : job.points + frame * job.points_stride;
+  const bool block_order = job.block_order;  // a copy: what is written might be the job
   constexpr int kTogether = Method::template Together<W, kNormals>();
   for (std::int64_t b = first; b < last; ++b) {
     const typename Method::Block block = method.Begin(rig, b);
@@ -140,13 +141,13 @@ TWINSDK_INLINE void SkinFrame(const Rig& rig, const SkinJob& job, const Method& 
       if (kNormals) {
         Vector3<W> n = LoadVector<W>(rig.normals.data() + kBlockFloats * b + lane);
         method.template Apply<W, true>(rig, block, b, lane, p, &n);
-        Write<W>(rig, job.block_order, b, lane, n, normals);
+        Write<W>(rig, block_order, b, lane, n, normals);
       } else {
         method.template Apply<W, false>(rig, block, b, lane, p, nullptr);
       }
       TWINSDK_UNROLL
       for (int g = 0; g < kTogether; ++g) {
-        Write<W>(rig, job.block_order, b, lane + g * W, p[g], positions);
+        Write<W>(rig, block_order, b, lane + g * W, p[g], positions);
       }
     }
   }

@@ -31,10 +31,12 @@ struct Linear {
   template <int W, int N>
   TWINSDK_INLINE void Blend(const Rig& rig, std::int64_t b, int lane, Vector3<W>* p) const {
     Lanes<W> x[N] = {}, y[N] = {}, z[N] = {};
-    const std::int32_t end = rig.offsets[b + 1];
-    for (std::int32_t t = rig.offsets[b]; t < end; ++t) {
-      const float* weight = rig.weights.data() + kBlock * std::int64_t{t} + lane;
-      const float* m = matrices + 12 * std::ptrdiff_t{rig.joints[t]};
+    // Pointers, not indices: few enough registers for GCC to keep them all.
+    const std::int32_t* offset = rig.offsets.data() + b;
+    const std::int32_t *joint = rig.joints.data() + offset[0], *end = rig.joints.data() + offset[1];
+    const float* weight = rig.weights.data() + kBlock * std::int64_t{offset[0]} + lane;
+    for (; joint != end; ++joint, weight += kBlock) {
+      const float* m = matrices + 12 * std::ptrdiff_t{*joint};
       AddRow<W, N>(weight, m, p, x);
       AddRow<W, N>(weight, m + 4, p, y);
       AddRow<W, N>(weight, m + 8, p, z);
