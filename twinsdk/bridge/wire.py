@@ -226,8 +226,8 @@ class FrameDecoder:
     def __init__(self, *, skeleton: Skeleton, descriptor: int) -> None:
         self._skeleton = skeleton
         self._descriptor = descriptor
+        self._shape = len(skeleton), EXPRESSION_COUNT
         self._codec = Codec.PACKED48
-        self._layout: Layout | None = None
         self._read: Callable[[bytes], Any] | None = None
 
     def decode(self, message: bytes) -> tuple[TwinFrame, FrameHeader]:
@@ -247,9 +247,9 @@ class FrameDecoder:
         ) = found  # fmt: skip
         if descriptor != self._descriptor:
             raise UnknownAvatarError(descriptor)
-        if rotations.shape[0] != len(self._skeleton) or expressions.shape[0] != EXPRESSION_COUNT:
+        if (len(rotations), len(expressions)) != self._shape:
             raise WireError(
-                f"pose message: expected {len(self._skeleton)} joints and {EXPRESSION_COUNT} "
+                f"pose message: expected {self._shape[0]} joints and {self._shape[1]} "
                 f"expressions, got {len(rotations)} and {len(expressions)}"
             )
         frame = _unchecked(
