@@ -9,8 +9,12 @@ vertices in random order, the worst case for writing in the user's order.
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +65,16 @@ def transforms(frames: int = 1) -> Array:
     return out
 
 
+def random_transforms() -> Array:
+    """Rigid transforms (J, 3, 4) turned by any angle, each on its own."""
+    rng = np.random.default_rng(6)
+    q = rng.normal(size=(JOINTS, 4)) + np.array([0, 0, 0, 2])
+    out = np.zeros((JOINTS, 3, 4), np.float32)
+    out[..., :3] = quat.to_matrix(quat.normalize(q))
+    out[..., 3] = rng.normal(size=(JOINTS, 3)) * 0.1
+    return out
+
+
 def face(vertices: int, count: int = 52, density: float = 0.08) -> Array:
     """Morphs (E, V, 3) that each move a patch of the first 40 % of the vertices."""
     rng = np.random.default_rng(2)
@@ -96,6 +110,8 @@ def skinning_calls(vertices: int) -> Calls:
     calls["linear, block order"] = lambda: rig.skin(matrices, out=block, block_order=True)
     calls["linear, shuffled vertices"] = lambda: mixed.skin(matrices, out=out)
     calls["dual"] = lambda: rig.skin(matrices, out=out, method="dual")
+    wild = random_transforms()
+    calls["dual, random pose"] = lambda: rig.skin(wild, out=out, method="dual")
     dense = np.zeros((vertices, JOINTS), np.float32)
     np.add.at(dense, (np.arange(vertices)[:, None], given["joints"].astype(int)), given["weights"])
     flat, points = matrices.reshape(JOINTS, 12), given["vertices"]
@@ -120,8 +136,10 @@ def frame_calls(vertices: int = 20_000) -> Calls:
     points, triangles = grid(int(vertices**0.5))
     mesh, flat = MeshNormals(triangles, len(points)), offsets.reshape(52, -1)
     sheet = np.zeros_like(points)
+    shaped = Rig(**given, morph_offsets=rng.normal(size=offsets.shape).astype(np.float32))
     return {
         "skin": lambda: rig.skin(matrices, out=out),
+        "52 dense morphs + skin": lambda: shaped.skin(matrices, out=out, morph_weights=all_weights),
         "52 morphs + skin": lambda: rig.skin(matrices, out=out, morph_weights=all_weights),
         "13 morphs + skin + normals": lambda: rig.skin(
             matrices, out=out, normals_out=normals, morph_weights=some
@@ -167,6 +185,22 @@ def batch_calls(vertices: int = 20_000, frames: int = 64) -> Calls:
     }
 
 
+def limits(vertices: int) -> dict[str, Any]:
+    """What linear skinning of so many vertices cannot do without, in microseconds on its own."""
+    if shutil.which("g++") is None:
+        return {}
+    joints = Rig(**body(vertices)).joints_per_block
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "limits"
+        source = Path(__file__).with_name("limits.cpp")
+        flags = ["-std=c++17", "-O3", "-march=native", "-ffp-contract=fast"]
+        subprocess.run(["g++", *flags, source, "-o", program], check=True)
+        told = subprocess.run(
+            [program, str(vertices), str(joints)], capture_output=True, text=True, check=True
+        )
+    return {f"limit, {name}": {"min_us": least} for name, least in json.loads(told.stdout).items()}
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=0.5, help="a call, taking turns")
@@ -179,12 +213,15 @@ def main() -> None:
         "batch, 20 000 vertices": batch_calls,
         "small kernels": small_calls,
     }
+    sizes = {"20 000 vertices": 20_000, "100 000 vertices": 100_000}
     results = {}
     for title, calls in sections.items():
         results[title] = timed(calls(), chosen.seconds)
         print(f"\n{title}: minimum and median, us")
+        if title in sizes:
+            results[title] |= limits(sizes[title])
         for name, times in results[title].items():
-            print(f"  {name:36s} {times['min_us']:10.1f} {times['median_us']:10.1f}")
+            print(f"  {name:36s} {times['min_us']:10.1f} {times.get('median_us', 0):10.1f}")
     if chosen.save:
         print(f"\nwritten: {save('skinning', results)}")
 
