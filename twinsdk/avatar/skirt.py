@@ -25,7 +25,7 @@ _FLARE_M = 0.055  # more at the hem than the body asks for
 _WAVES = 9
 # The share the chains have at the hem; the thighs keep the rest, so that a pose without springs
 # takes the cloth along.
-_FREE = 0.3
+_FREE = 0.35
 
 
 def skirt_part(base: Base, pose: TPose, length: float, material: Material) -> Part:
@@ -83,8 +83,8 @@ def _rig(shell: F64, down: F64, angles: F64) -> tuple[Array, tuple[Chain, ...]]:
     """Return weights (rows, columns, 55 and the chains' joints) and the chains."""
     plain = np.zeros((*shell.shape[:2], len(HUMANOID_NAMES)))
     # The thigh on whose side it hangs; in the middle both, so that the cloth spans the gap.
-    left = 0.5 + 0.5 * np.clip(shell[..., 0] / 0.07, -1, 1)
-    thigh = np.clip((down - 0.18) / 0.5, 0, 1)[:, None] ** 0.8 * 0.95
+    left = 0.5 + 0.5 * np.clip(shell[..., 0] / 0.05, -1, 1)
+    thigh = np.clip((down - 0.10) / 0.24, 0, 1)[:, None]
     plain[..., HUMANOID_NAMES.index("leftUpperLeg")] = left * thigh
     plain[..., HUMANOID_NAMES.index("rightUpperLeg")] = (1 - left) * thigh
     plain[..., HUMANOID_NAMES.index("hips")] = 1 - thigh
@@ -108,7 +108,7 @@ def _rig(shell: F64, down: F64, angles: F64) -> tuple[Array, tuple[Chain, ...]]:
     )
     swinging = chain_weights(flat_angles, flat_along, _CHAINS, _JOINTS)
     swinging = swinging.reshape(*shell.shape[:2], -1)
-    free = (_FREE * np.clip(along / 0.4, 0, 1))[:, None, None]
+    free = (_FREE * along)[:, None, None]
     return np.concatenate([plain * (1 - free), swinging * free], axis=-1), chains
 
 
