@@ -30,6 +30,7 @@ T = TypeVar("T")
 Body = tuple[Landmarks, ImageLandmarks]
 _HAND_TILE_PX = 192  # what the palm detector takes
 _FACE_TILE_PX = 256  # the face fills 0.6 of it; its model takes 192
+_MISSED_FOR_GOOD = 3  # frames after which a hand is looked for less often
 _SEARCH_EVERY = 5  # frames between searches of the whole picture for what is lost
 _HAND_ONES = np.ones(len(HAND_NAMES), np.float32)
 
@@ -93,12 +94,9 @@ class FollowedPerson:
         before = self._body
         hands_due = _due(self._frame, self._config.hands_every, 0)
         face_due = _due(self._frame, self._config.face_every, 1)
-        search_due = hands_due and self._lost()  # before workers count what they miss
-        hands = (
-            {side: self._start(partial(self._find_hand, side, image, before)) for side in SIDES}
-            if hands_due
-            else {}
-        )
+        sides = self._sides_due() if hands_due else []
+        search_due = self._lost(sides)  # before workers count what they miss
+        hands = {side: self._start(partial(self._find_hand, side, image, before)) for side in sides}
         searched = self._start(lambda: self._search(small)) if search_due else None
         face = self._start(lambda: self._find_face(image, before)) if face_due else None
         if self._frame > 0:
@@ -106,7 +104,7 @@ class FollowedPerson:
         if face is not None:
             self._read_face(face(), image)
         if hands_due:
-            found = {side: wait() for side, wait in hands.items()}
+            found = {side: hands[side]() if side in hands else None for side in SIDES}
             self._settle_hands(found, searched() if searched else [], image.size_px)
         self._frame += 1
         observation = self._observation(image)
@@ -165,9 +163,17 @@ class FollowedPerson:
             )
         self._face_ns = image.timestamp_ns
 
-    def _lost(self) -> bool:
-        """Return whether a hand has been missing for so long that the whole picture is searched."""
-        missed = max(follower.missed for follower in self._hand_followers.values())
+    def _sides_due(self) -> list[str]:
+        """Return the hands to look for: a missing one only in every other frame, in turns."""
+        return [
+            side
+            for turn, side in enumerate(SIDES)
+            if self._hand_followers[side].missed < _MISSED_FOR_GOOD or (self._frame + turn) % 2 == 0
+        ]
+
+    def _lost(self, sides: list[str]) -> bool:
+        """Return whether one has been missing for so long that the whole picture is searched."""
+        missed = max((self._hand_followers[side].missed for side in sides), default=0)
         return missed >= _SEARCH_EVERY and missed % _SEARCH_EVERY == 0
 
     def _search(self, small: U8) -> list[Found]:
