@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import TypeAlias
 
 from twinsdk.bridge.avatar_file import AvatarFile, FileRequest
@@ -17,6 +16,7 @@ from twinsdk.bridge.outlet import Outlet, OutletStats
 from twinsdk.bridge.wire import Codec, FrameEncoder, codec_named
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clock import Clock, now_ns
+from twinsdk.core.closing import Closing
 from twinsdk.core.frame import TwinFrame
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.errors import UsageError
@@ -27,7 +27,7 @@ AnyAvatar: TypeAlias = "Avatar | AvatarDescriptor"
 PublisherStats = OutletStats
 
 
-class Publisher:
+class Publisher(Closing):
     """A stream of one or more avatars; a context manager.
 
     Frames are dropped for a receiver that is slow, never queued beyond `queue`, so `send` returns
@@ -100,17 +100,6 @@ class Publisher:
             file=self._chunk,
             clock=clock,
         )
-
-    def __enter__(self) -> Publisher:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def endpoint(self) -> str:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from twinsdk.bridge.descriptor import AvatarDescriptor, describe
@@ -22,6 +21,7 @@ from twinsdk.bridge.messages import pack, unpack
 from twinsdk.bridge.wire import VERSION, Codec, FrameDecoder, FrameEncoder, FrameHeader, read_prefix
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clock import now_ns
+from twinsdk.core.closing import Closing
 from twinsdk.core.files import existing_file
 from twinsdk.core.frame import TwinFrame
 from twinsdk.errors import DependencyError, FormatError, OutputError, WireError
@@ -36,7 +36,7 @@ _POSE, _DESCRIPTOR = "twin.wire.PoseFrame", "twin.wire.Envelope"
 _MAX_RECORD_BYTES = 1 << 24
 
 
-class Recorder:
+class Recorder(Closing):
     """Writes one stream to a file; a context manager.
 
     Args:
@@ -80,17 +80,6 @@ class Recorder:
         self._encoders: dict[int, FrameEncoder] = {}
         self._session = now_ns()
         self._closed = False
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def add(self, frame: TwinFrame, *, avatar: Avatar | AvatarDescriptor) -> None:
         """Write a frame exactly (codec float32) with its avatar's descriptor before it.

@@ -7,7 +7,6 @@ import struct
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import zmq
 
@@ -36,6 +35,7 @@ from twinsdk.bridge.outlet import Outlet, OutletStats
 from twinsdk.bridge.wire import read_prefix, topic
 from twinsdk.bridge.zap import identify
 from twinsdk.core.clock import Clock, now_ns
+from twinsdk.core.closing import Closing
 from twinsdk.errors import EndpointError, WireError
 
 __all__ = ["Relay", "RelayStats"]
@@ -86,7 +86,7 @@ class _Twin:
     newest: bytes
 
 
-class Relay:
+class Relay(Closing):
     """Repeats the newest frames of one or more streams; a context manager with its own thread.
 
     Times in the frames are put into this machine's clock, so that receivers measure latency against
@@ -139,17 +139,6 @@ class Relay:
             raise
         self._thread = threading.Thread(target=self._run, name="twinsdk-relay", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> Relay:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def endpoint(self) -> str:

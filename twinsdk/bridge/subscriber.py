@@ -16,6 +16,7 @@ from twinsdk.bridge.jitter import JitterBuffer, JitterConfig
 from twinsdk.bridge.keys import ClientKeys
 from twinsdk.bridge.receiver import DRAIN_S, Receiver
 from twinsdk.core.clock import Clock, now_ns
+from twinsdk.core.closing import Closing
 from twinsdk.core.frame import TwinFrame
 from twinsdk.errors import EndpointError
 
@@ -24,7 +25,7 @@ __all__ = ["AsyncSubscriber", "Subscriber", "SubscriberStats"]
 _MOST_WAITING = 64
 
 
-class Subscriber(Receiver):
+class Subscriber(Receiver, Closing):
     """A receiver of one publisher or relay; a context manager and an iterator of TwinFrames.
 
     It may be opened before the publisher and outlives its restarts. Use it from one thread.
@@ -67,17 +68,6 @@ class Subscriber(Receiver):
         )
         self._jitter = jitter
         self._buffers: dict[int, JitterBuffer] = {}
-
-    def __enter__(self) -> Subscriber:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __iter__(self) -> Iterator[TwinFrame]:
         """Yield the newest frames as they come, without end."""

@@ -11,7 +11,6 @@ import math
 import select
 import socket
 from collections import deque
-from types import TracebackType
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from twinsdk.bridge.descriptor import AvatarDescriptor, describe
 from twinsdk.core import axes, quat
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clock import Clock, now_ns
+from twinsdk.core.closing import Closing
 from twinsdk.core.expressions import EXPRESSION_COUNT, EXPRESSION_NAMES
 from twinsdk.core.frame import TrackingState, TwinFrame
 from twinsdk.core.humanoid import HUMANOID_NAMES, HUMANOID_PARENTS, humanoid_skeleton
@@ -62,7 +62,7 @@ def unity_bone(name: str) -> str:
 _CANONICAL = {unity_bone(name): name for name in HUMANOID_NAMES}
 
 
-class VmcSender:
+class VmcSender(Closing):
     """Sends twins to a VMC receiver (a "marionette"); a context manager.
 
     Args:
@@ -95,17 +95,6 @@ class VmcSender:
         """Datagrams handed to the network, and those it refused."""
         self._socket = socket.socket(self._target[0], socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-
-    def __enter__(self) -> VmcSender:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def send(self, frame: TwinFrame) -> None:
         """Send a frame as OSC bundles; never waits, and nobody need be listening.
@@ -188,7 +177,7 @@ class _Bones:
         return [head + row.tobytes() for head, row in zip(self._heads, numbers, strict=True)]
 
 
-class VmcReceiver:
+class VmcReceiver(Closing):
     """Reads a VMC performer as TwinFrames on the canonical skeleton; a context manager.
 
     A frame ends where the performer's time changes, a bone comes again, or nothing comes for 15 ms.
@@ -227,17 +216,6 @@ class VmcReceiver:
                 f"vmc: cannot listen there ({error.strerror}); another program may: {address}"
             ) from error
         self._socket.setblocking(False)
-
-    def __enter__(self) -> VmcReceiver:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def port(self) -> int:

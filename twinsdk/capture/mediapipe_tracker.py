@@ -10,12 +10,12 @@ in 0.01 and 0.84, its holistic pipeline the face in 0.78.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 
 from twinsdk.capture.followed_person import FollowedPerson
 from twinsdk.capture.models import resolve_models
 from twinsdk.capture.quiet import quiet_native
 from twinsdk.capture.tracker_config import TrackerConfig
+from twinsdk.core.closing import Closing
 from twinsdk.core.image import Image
 from twinsdk.core.observation import Observation
 from twinsdk.errors import UsageError
@@ -23,7 +23,7 @@ from twinsdk.errors import UsageError
 __all__ = ["MediaPipeTracker"]
 
 
-class MediaPipeTracker:
+class MediaPipeTracker(Closing):
     """Finds one person's body, hands and face in frames.
 
     Synchronous and deterministic: the same frames give the same observations, whatever the
@@ -51,17 +51,6 @@ class MediaPipeTracker:
         self._last_ns: int | None = None
         self._person: FollowedPerson | None = None
         self._start_afresh()
-
-    def __enter__(self) -> MediaPipeTracker:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Free models and threads; calling it twice does nothing more."""

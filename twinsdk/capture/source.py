@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
+from twinsdk.core.closing import Closing
 from twinsdk.core.image import Image
 from twinsdk.errors import DeviceLostError, FileMissingError, UsageError
 
@@ -84,7 +85,7 @@ class FrameSource(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-class BaseSource(ABC):
+class BaseSource(Closing):
     """Counting, ending, iterating and closing, the same for every source."""
 
     live = False
@@ -151,12 +152,6 @@ class BaseSource(ABC):
             f"{self.name}: no frame for {self.patience_s:g} s; plug it in again or close the "
             "program that holds it"
         )
-
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def open_source(

@@ -15,7 +15,6 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ import numpy as np
 from twinsdk.core import quat
 from twinsdk.core.arrays import F32, Array, as_f32
 from twinsdk.core.clip import MotionClip
+from twinsdk.core.closing import Closing
 from twinsdk.core.expressions import EXPRESSION_COUNT, EXPRESSION_NAMES
 from twinsdk.core.pose import Pose
 from twinsdk.core.skeleton import MAX_JOINTS, Skeleton
@@ -43,7 +43,7 @@ _NS = 1e9
 _SNAP = 0.02
 
 
-class JournalWriter:
+class JournalWriter(Closing):
     """Appends frames to a new journal; also a context manager.
 
     Args:
@@ -113,17 +113,6 @@ class JournalWriter:
     def close(self) -> None:
         """Close the file; it is complete at any moment before, too."""
         self._stream.close()
-
-    def __enter__(self) -> JournalWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _write(self, data: bytes) -> None:
         try:

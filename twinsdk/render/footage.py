@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from twinsdk.core.arrays import U8
+from twinsdk.core.closing import Closing
 from twinsdk.errors import OutputError
 
 __all__ = ["FootageReader", "FootageWriter"]
 
 
-class FootageWriter:
+class FootageWriter(Closing):
     """Writes RGB pictures of one size to an .avi file.
 
     Raises:
@@ -30,17 +30,6 @@ class FootageWriter:
         self._writer = cv2.VideoWriter(str(path), codec, 30.0, size_px)
         if not self._writer.isOpened():
             raise OutputError(f"footage: cannot write there: {path}")
-
-    def __enter__(self) -> FootageWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def write(self, picture: U8) -> None:
         """Append one picture (H, W, 3); another size, as after a replug, is scaled."""

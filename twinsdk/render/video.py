@@ -9,12 +9,12 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from twinsdk.core.arrays import U8
+from twinsdk.core.closing import Closing
 from twinsdk.core.files import atomic_path
 from twinsdk.errors import OutputError, ValueRangeError
 from twinsdk.render.sheet import as_picture
@@ -26,7 +26,7 @@ _MAX_SIDE = 8192
 _MOST_PENDING = 4  # VP9 is slow: pictures are encoded while the next ones are drawn
 
 
-class VideoWriter:
+class VideoWriter(Closing):
     """Writes a film of constant frame rate; use it with `with`.
 
     The file appears under its name when the block ends, also when an exception ends it, then with
@@ -67,14 +67,6 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         self._open()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def write(self, picture: U8) -> None:
         """Append one RGB picture (H, W, 3); another size is scaled, an odd side cut.

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from twinsdk.capture import FrameSource
 from twinsdk.core.arrays import U8
 from twinsdk.core.avatar import Avatar
+from twinsdk.core.closing import Closing
 from twinsdk.core.frame import TrackingState, TwinFrame
 from twinsdk.core.observation import Observation
 from twinsdk.render import (
@@ -86,7 +86,7 @@ class TwinPainter:
             return self._renderer.draw(vertices, normals, camera)
 
 
-class Film:
+class Film(Closing):
     """Collects the steps of a run and films them afterwards.
 
     Args:
@@ -120,15 +120,8 @@ class Film:
             folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="twinsdk-")))
             self._footage_path = folder / "footage.avi"
 
-    def __enter__(self) -> Film:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Remove the footage kept of a live source."""
         self._stack.close()
 
     def add(self, step: Step) -> None:

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from twinsdk.core import quat
 from twinsdk.core.arrays import I32
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clock import now_ns
+from twinsdk.core.closing import Closing
 from twinsdk.core.frame import TwinFrame
 from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
 from twinsdk.core.image import Image
@@ -95,7 +95,7 @@ class _Person:
         return 0.0 if last is None else max(0.0, (timestamp_ns - last) / 1e9)
 
 
-class Session:
+class Session(Closing):
     """The live loop; iterate it for `TwinFrame`s.
 
     ```python
@@ -148,17 +148,6 @@ class Session:
         self._slot: queue.Queue[_Tracked | BaseException | None] = queue.Queue(
             maxsize=1 if self._source.live else 2
         )
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop the loop and release the source and the tracker; may be called twice."""

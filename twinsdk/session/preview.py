@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from types import TracebackType
 
 import numpy as np
 
 from twinsdk.core.arrays import U8
 from twinsdk.core.avatar import Avatar
+from twinsdk.core.closing import Closing
 from twinsdk.render import side_by_side
 from twinsdk.render.overlay import draw_label, draw_observation
 from twinsdk.render.window import Window
@@ -23,7 +23,7 @@ _HEIGHT_PX = 480
 _SHARE = 0.25  # of one core's time: the rest is the tracker's
 
 
-class Preview:
+class Preview(Closing):
     """A window with a painter thread of its own and one slot: the newest step wins.
 
     Args:
@@ -45,15 +45,8 @@ class Preview:
         self._thread = threading.Thread(target=self._paint, name="twinsdk-preview", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> Preview:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Stop painting and close the window."""
         with self._wake:
             self._ended = True
             self._wake.notify()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from twinsdk.core.avatar import Avatar
+from twinsdk.core.closing import Closing
 from twinsdk.core.frame import TwinFrame
 from twinsdk.errors import FormatError, OutputError
 from twinsdk.formats import load_clip, save_clip
@@ -16,7 +16,7 @@ from twinsdk.formats.journal import JournalWriter
 __all__ = ["Recorder"]
 
 
-class Recorder:
+class Recorder(Closing):
     """One twin's motion into one or several files, the format chosen by each extension.
 
     While it runs, `<first path>.twinclip` grows frame by frame; `load_clip` reads it, so nothing is
@@ -43,17 +43,6 @@ class Recorder:
         self.journal = self.paths[0].with_name(self.paths[0].name + ".twinclip")
         self._writer = JournalWriter(self.journal, avatar.skeleton)
         self.count = 0
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def add(self, frame: TwinFrame, media_ns: int) -> None:
         """Append one frame, taken at `media_ns`; it is on disk when this returns."""
