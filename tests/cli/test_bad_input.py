@@ -41,7 +41,7 @@ def test_videos_that_are_none_are_refused_in_one_line(twinsdk, beads, tmp_path, 
     assert not list(tmp_path.glob("out*"))
 
 
-def test_a_truncated_video_is_refused_or_played_as_far_as_it_goes(twinsdk, beads, tmp_path):
+def test_a_video_cut_off_before_its_index_is_refused(twinsdk, beads, tmp_path):
     whole = video(tmp_path / "whole.mp4", (320, 240), 60).read_bytes()
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole[: len(whole) // 2])  # mp4v keeps its index at the end
@@ -168,7 +168,7 @@ def test_without_network_the_first_run_says_which_file_to_put_where(
     assert "mediapipe-0.10.21" in last
 
 
-def test_a_broken_avatar_cache_heals_itself(tmp_path, monkeypatch, bead_avatar):
+def test_a_truncated_avatar_file_is_refused_by_name(tmp_path, monkeypatch, bead_avatar):
     from twinsdk.errors import TwinError
     from twinsdk.formats import load_avatar, save_avatar
 
