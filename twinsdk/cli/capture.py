@@ -65,7 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     twin.add_argument(
         "--avatar", default="default", metavar="FILE|NAME", help=".vrm or .glb, or 'default'"
     )
-    twin.add_argument("--mode", choices=["light", "balanced", "performance"], default="balanced")
+    twin.add_argument(
+        "--mode",
+        choices=["light", "balanced", "performance"],
+        default="balanced",
+        help="how much the tracker looks at (default: %(default)s)",
+    )
     twin.add_argument("--mirror", action="store_true", help="mirror preview and film, not the data")
     twin.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
     out = parser.add_argument_group("where to")
@@ -75,7 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ENDPOINT",
         help="ZeroMQ endpoint to publish on (default: %(default)s)",
     )
-    out.add_argument("--no-stream", dest="stream", action="store_const", const=None)
+    out.add_argument(
+        "--no-stream", dest="stream", action="store_const", const=None, help="do not publish"
+    )
     out.add_argument(
         "--vmc",
         metavar="HOST:PORT",
