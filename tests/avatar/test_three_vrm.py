@@ -1,4 +1,4 @@
-"""Khronos' validator and three-vrm in Chromium judge the avatars we write."""
+"""Khronos' validator, the VRM schemas and three-vrm in Chromium judge the avatars we write."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from twinsdk.avatar import AvatarSpec, Colors, generate_avatar
 from twinsdk.avatar.spec import HAIR_STYLES, STYLES
 from twinsdk.core import quat
 from twinsdk.core.expressions import EXPRESSION_NAMES
+from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.formats import load_avatar, save_avatar
 from twinsdk.formats.vrm import EXPRESSION_PRESETS, VISEMES
 
@@ -159,6 +160,40 @@ def test_the_validator_finds_no_error_and_no_warning(written):
     assert len(issues) == len(written)
     for found in issues:
         assert (found["numErrors"], found["numWarnings"]) == (0, 0), found["messages"][:5]
+
+
+def against_the_schemas(files):
+    done = subprocess.run(
+        ["node", str(REFEREES / "schema.mjs"), *map(str, files)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_vrm_schemas_know_every_member_that_is_written(written, tmp_path):
+    idle = tw.MotionClip(
+        skeleton=humanoid_skeleton(),
+        fps=30.0,
+        rotations=np.tile(np.float32([0, 0, 0, 1]), (3, len(tw.HUMANOID_NAMES), 1)),
+        root_translations=np.ones((3, 3), np.float32),
+        expressions=np.full((3, len(EXPRESSION_NAMES)), 0.5, np.float32),
+    )
+    tw.save_clip(idle, tmp_path / "idle.vrma")
+    files = [*written, tmp_path / "idle.vrma"]
+    assert against_the_schemas(files) == [[]] * len(files)
+
+
+def test_the_vrm_schemas_find_what_is_wrong(written, tmp_path):
+    spoilt = written[0].read_bytes().replace(b'"licenseUrl"', b'"licenceUrl"')
+    (tmp_path / "spoilt.vrm").write_bytes(spoilt)
+    (found,) = against_the_schemas([tmp_path / "spoilt.vrm"])
+    assert {one.get("missingProperty", one.get("additionalProperty")) for one in found} == {
+        "licenseUrl",
+        "licenceUrl",
+    }
 
 
 def test_three_vrm_loads_them_without_a_word(reports):
