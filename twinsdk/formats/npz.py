@@ -11,6 +11,7 @@ import base64
 import io
 import json
 import math
+import tokenize
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -204,6 +205,8 @@ def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> A
             data = stream.read(wanted)
     except (zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError) as error:
         raise FormatError(f"array {name!r}: damaged ({error})") from error
+    except tokenize.TokenError as error:  # NumPy's second try at a header it cannot parse
+        raise FormatError(f"array {name!r}: its header is damaged") from error
     if len(data) != wanted:
         raise FormatError(f"array {name!r}: expected {wanted} bytes, got {len(data)}")
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")

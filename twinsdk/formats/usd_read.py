@@ -33,6 +33,8 @@ __all__ = ["read_clip"]
 _MAX_VALUES = 1 << 28
 _DEFAULT_FPS = 24.0  # USD's own
 _PATIENCE_S = 600
+# usd-core asks for whatever a spoilt file says; beyond this it ends, and that is one line.
+_MAX_MEMORY_BYTES = 8 << 30
 
 
 def read_clip(path: str | Path) -> MotionClip:
@@ -221,6 +223,7 @@ def _parts(matrix: F64) -> tuple[F64, F64, F64]:
 
 
 def _child(file: str, out: str, said: str) -> None:
+    _limit_memory()
     try:
         with reading("", "USD"):
             clip = read_here(Path(file))
@@ -229,6 +232,17 @@ def _child(file: str, out: str, said: str) -> None:
         Path(said).write_text(text, encoding="utf-8")
         return
     npz.write_clip(clip, out)
+
+
+def _limit_memory() -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    unlimited = hard == resource.RLIM_INFINITY or hard > _MAX_MEMORY_BYTES
+    if unlimited:
+        resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, hard))
 
 
 if __name__ == "__main__":
