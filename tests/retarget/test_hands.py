@@ -111,3 +111,28 @@ def test_hands_away_from_everything_are_left_alone(canon):
     clip = reaching(canon, {"left": [0.45, 1.2, 0.4]})
     kept, free = both(clip, shaped(canon, 1.3, 1.2, 1.0))
     np.testing.assert_array_equal(kept.rotations, free.rotations)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_arms_that_hang_beside_the_body_are_left_alone(canon, shape):
+    clip = reaching(canon, {"left": [0.2, 0.88, 0.02], "right": [-0.2, 0.88, 0.02]})
+    kept, free = both(clip, shaped(canon, *shape))
+    off = np.degrees(quat.angle(kept.rotations[45], free.rotations[45])).max()
+    assert off < 0.5
+
+
+def test_a_hand_that_passes_the_hip_is_carried_by_angles(canon):
+    clip = reaching(canon, {"left": [0.18, 1.0, 0.1]})
+    fast = MotionClip(
+        skeleton=canon,
+        fps=30,
+        rotations=clip.rotations[::9],
+        root_translations=clip.root_translations[::9],
+    )
+    target = shaped(canon, *SHAPES["wide"])
+    moved = []
+    for made in (clip, fast):
+        kept, free = both(made, target)
+        moved.append(np.degrees(quat.angle(kept.rotations, free.rotations)).max())
+    assert moved[0] > 2
+    assert moved[1] < 0.5 * moved[0]  # even this hand rests for a moment, where it turns back

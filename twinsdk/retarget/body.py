@@ -16,6 +16,7 @@ from twinsdk.core.arrays import F32, F64, Array
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.kernel import forward_kinematics
 from twinsdk.retarget.ik import two_bone
+from twinsdk.retarget.temporal import Temporal
 from twinsdk.retarget.transfer import Rig
 
 __all__ = ["Trunk", "solve_arm"]
@@ -27,6 +28,7 @@ _MINE = 0.9  # share of a vertex's weight that makes it the trunk's
 _LEAST_VERTICES = 24
 _MOST_PUSH_M = 0.15  # what is deeper is no grazing, but another pose than the body can take
 _EASE_S = 0.08
+_LEAST_M = 1e-4
 _ROUNDS = 2
 
 
@@ -64,7 +66,7 @@ class Trunk:
     def __bool__(self) -> bool:
         return bool(self._slabs)
 
-    def apply(self, rotations: F32, roots: F32, fps: float) -> F32:
+    def apply(self, rotations: F32, roots: F32, temporal: Temporal) -> F32:
         """Return rotations (T, J, 4) with forearms and hands outside the trunk."""
         target = self._target
         skeleton = target.skeleton
@@ -73,7 +75,7 @@ class Trunk:
         )
         out = rotations
         for side in _SIDES:
-            goal = self._goal(side, turns.astype(np.float64), places.astype(np.float64), fps)
+            goal = self._goal(side, turns.astype(np.float64), places.astype(np.float64), temporal)
             if goal is not None:
                 out = out.copy() if out is rotations else out
                 solve_arm(target, side, out, turns.astype(np.float64), places, goal)
@@ -99,10 +101,8 @@ class Trunk:
                 worst = np.maximum(worst, np.linalg.norm(push, axis=-1))
         return worst
 
-    def _goal(self, side: str, turns: Array, places: Array, fps: float) -> Array | None:
+    def _goal(self, side: str, turns: Array, places: Array, temporal: Temporal) -> Array | None:
         """Return where the wrist shall be (T, 3), None where it may stay all the time."""
-        from scipy.ndimage import gaussian_filter1d, maximum_filter1d
-
         roles = self._target.roles
         elbow, wrist = places[:, roles[f"{side}LowerArm"]], places[:, roles[f"{side}Hand"]]
         total = np.zeros_like(wrist)
@@ -114,16 +114,10 @@ class Trunk:
                 deeper = np.linalg.norm(push, axis=-1) > np.linalg.norm(worst, axis=-1)
                 worst = np.where(deeper[:, None], push, worst)
             total += worst
-        depth = np.linalg.norm(total, axis=-1)
-        if depth.max(initial=0) < 1e-4:
-            return None
-        ease = max(1, round(_EASE_S * fps))
-        # The push is there in time and fades afterwards; only it is smoothed, not the motion.
-        wide = maximum_filter1d(depth, 2 * ease + 1, mode="nearest")
-        amount = gaussian_filter1d(np.minimum(wide, _MOST_PUSH_M), ease * 0.6, mode="nearest")
-        way = gaussian_filter1d(total, ease, axis=0, mode="nearest")
-        way /= np.maximum(np.linalg.norm(way, axis=-1, keepdims=True), 1e-9)
-        return np.asarray(wrist + way * amount[:, None])
+        length = np.linalg.norm(total, axis=-1, keepdims=True)
+        total *= np.minimum(1, _MOST_PUSH_M / np.maximum(length, 1e-9))
+        move = temporal.held(f"{side} arm", total, _EASE_S)
+        return wrist + move if np.abs(move).max(initial=0) > _LEAST_M else None
 
     def _push(self, points: Array, turns: Array, places: Array) -> Array:
         """Return (T, 3) the way out of the trunk for points (T, 3); zero for those outside."""

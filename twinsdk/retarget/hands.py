@@ -1,8 +1,9 @@
 """Hands: what they touch in the source they touch on an avatar of other proportions.
 
 Angles alone carry a clap to arms that cross or never meet. Where a wrist is near the other one, or
-near the person's own head, chest, hips or knee, its place is kept relative to that, measured in
-the size of the part; in between the angles rule. Only corrections are eased, never the motion.
+rests near the person's own head, chest, hips or knee, its place is kept relative to that, measured
+in the size of the part; in between the angles rule. A hand that passes the body, or hangs beside
+it from a straight arm, touches nothing. Only corrections are eased, never the motion.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from twinsdk.core import quat
 from twinsdk.core.arrays import F32, F64, Array
 from twinsdk.core.kernel import forward_kinematics
 from twinsdk.retarget.body import solve_arm
+from twinsdk.retarget.temporal import Temporal
 from twinsdk.retarget.transfer import Rig
 
 __all__ = ["Hands"]
@@ -23,6 +25,10 @@ _SIDES = ("left", "right")
 # Wrist to anchor in arm lengths (upper arm and forearm): all of the goal, none of it.
 _OWN_BODY = (0.34, 0.46)
 _OTHER_HAND = (0.3, 0.5)
+# Arm lengths a second against the part: it rests there, it passes.
+_RESTING = (0.6, 1.6)
+# Shoulder to wrist in arm lengths: bent enough to touch hips, chest or head; hanging.
+_BENT = (0.86, 0.95)
 _MOST = 0.35  # arm lengths: what is further is another pose than these arms can take
 _EASE_S = 0.05
 _LEAST_M = 1e-4
@@ -54,6 +60,7 @@ class _Anchor:
         scale: (3,) target over source size of the part, along the body's left, up and front.
     """
 
+    name: str
     source: _Part
     target: _Part
     scale: F64
@@ -73,40 +80,47 @@ class Hands:
         self._arms = _arm(source), _arm(target)
         self._anchors = _anchors(source, target)
 
-    def apply(self, motion: F32, rotations: F32, roots: F32, fps: float) -> F32:
+    def apply(self, motion: F32, rotations: F32, roots: F32, temporal: Temporal) -> F32:
         """Return rotations (T, J, 4) of the target with its hands on their goals.
 
         Args:
             motion: (T, Js, 4) local rotations of the source.
             rotations: (T, J, 4) those of the target so far.
             roots: (T, 3) its root.
-            fps: Frames a second.
+            temporal: How corrections flow.
         """
         there = self._places(self._source, motion, np.zeros((len(motion), 3), np.float32))
         there = quat.multiply(self._world, there[0]), quat.rotate(self._world, there[1])
         turns, places = self._places(self._target, rotations, roots)
-        goals = self._goals(there, (turns, places))
+        goals = self._goals(there, (turns, places), temporal)
         out = rotations
         for side, goal in zip(_SIDES, goals, strict=True):
             wrist = places[:, self._target.roles[f"{side}Hand"]]
-            move = self._eased(goal - wrist, fps)
+            move = temporal.smooth(f"{side} hand", self._capped(goal - wrist), _EASE_S)
             if np.abs(move).max(initial=0) > _LEAST_M:
                 out = out.copy() if out is rotations else out
                 solve_arm(self._target, side, out, turns, places, wrist + move)
         return out
 
-    def _goals(self, there: tuple[Array, Array], here: tuple[Array, Array]) -> list[Array]:
+    def _goals(
+        self, there: tuple[Array, Array], here: tuple[Array, Array], temporal: Temporal
+    ) -> list[Array]:
         """Return where each wrist shall be (T, 3), left and right."""
-        wrists = [there[1][:, self._source.roles[f"{side}Hand"]] for side in _SIDES]
-        own = [here[1][:, self._target.roles[f"{side}Hand"]] for side in _SIDES]
+        source, target = self._source.roles, self._target.roles
+        wrists = [there[1][:, source[f"{side}Hand"]] for side in _SIDES]
+        own = [here[1][:, target[f"{side}Hand"]] for side in _SIDES]
         goals = []
-        for wrist, have in zip(wrists, own, strict=True):
+        for side, wrist, have in zip(_SIDES, wrists, own, strict=True):
+            reach = wrist - there[1][:, source[f"{side}UpperArm"]]
+            bent = _share(reach, self._arms[0], _BENT)
             total, weights = np.zeros_like(have), np.zeros(len(have))
             for anchor in self._anchors:
                 away = wrist - anchor.source.place(there[1])
-                share = _share(away, self._arms[0], _OWN_BODY)
                 turned = anchor.source.posture(self._source, there[0])
                 local = quat.rotate(quat.conjugate(turned), away)
+                speed = temporal.speed(f"{side} {anchor.name}", local) / self._arms[0]
+                share = _share(away, self._arms[0], _OWN_BODY) * _falling(speed, _RESTING)
+                share = share if anchor.name.endswith("knee") else share * bent
                 posture = anchor.target.posture(self._target, here[0])
                 goal = anchor.target.place(here[1])
                 goal = goal + quat.rotate(posture, local * anchor.scale)
@@ -120,13 +134,10 @@ class Hands:
         half = 0.5 * missing * share[:, None]
         return [goals[0] - half, goals[1] + half]
 
-    def _eased(self, move: Array, fps: float) -> Array:
-        from scipy.ndimage import gaussian_filter1d
-
+    def _capped(self, move: Array) -> Array:
         length = np.linalg.norm(move, axis=-1, keepdims=True)
         most = _MOST * self._arms[1]
-        move = move * (most * np.tanh(length / most) / np.maximum(length, 1e-12))
-        return np.asarray(gaussian_filter1d(move, _EASE_S * fps, axis=0, mode="nearest"))
+        return np.asarray(move * (most * np.tanh(length / most) / np.maximum(length, 1e-12)))
 
     @staticmethod
     def _places(rig: Rig, rotations: F32, roots: F32) -> tuple[Array, Array]:
@@ -138,9 +149,13 @@ class Hands:
 
 
 def _share(away: Array, arm: float, span: tuple[float, float]) -> Array:
-    """Return (T,) 1 near, 0 far, smooth in between."""
-    near, far = span
-    t = np.clip((far - np.linalg.norm(away, axis=-1) / arm) / (far - near), 0, 1)
+    """Return (T,) 1 near, 0 far, smooth in between; `span` in arm lengths."""
+    return _falling(np.linalg.norm(away, axis=-1) / arm, span)
+
+
+def _falling(value: Array, span: tuple[float, float]) -> Array:
+    """Return 1 below `span`, 0 above it, smooth in between."""
+    t = np.clip((span[1] - value) / (span[1] - span[0]), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
 
 
@@ -167,7 +182,7 @@ def _anchors(source: Rig, target: Rig) -> list[_Anchor]:
     }
     there, here = _parts(source), _parts(target)
     return [
-        _Anchor(source=there[name], target=here[name], scale=np.array(scale))
+        _Anchor(name=name, source=there[name], target=here[name], scale=np.array(scale))
         for name, scale in scales.items()
     ]
 

@@ -25,6 +25,7 @@ from twinsdk.retarget.mapping import HumanoidMap, humanoid_map
 from twinsdk.retarget.native import compiled_step
 from twinsdk.retarget.plant import Feet, Planter
 from twinsdk.retarget.proportion import Root, stance
+from twinsdk.retarget.temporal import WholeClip
 from twinsdk.retarget.transfer import Rig, Transfer
 from twinsdk.retarget.twist import Twists
 
@@ -174,12 +175,13 @@ class Retargeter:
         clip[0].on(self.source.skeleton)
         rotations = self._transfer(clip.rotations)
         roots = self._root(clip.rotations, clip.root_translations)
+        temporal = WholeClip(clip.fps)
         if self.config.plant_feet and len(clip) > 1:
             rotations, roots = self._planter(self.feet(clip), rotations, roots, clip.fps)
         if self.config.keep_touch:
-            rotations = self._hands.apply(clip.rotations, rotations, roots, clip.fps)
+            rotations = self._hands.apply(clip.rotations, rotations, roots, temporal)
         if self._trunk and self.config.keep_arms_out:
-            rotations = self._trunk.apply(rotations, roots, clip.fps)
+            rotations = self._trunk.apply(rotations, roots, temporal)
         if self._twists:
             self._twists.apply(rotations)
         return MotionClip(
