@@ -18,6 +18,13 @@ from twinsdk.core.avatar import Material
 __all__ = ["face_parts", "skin_parts"]
 
 _LASH_LENGTH = 0.35  # of the base's own, which are a doll's
+# Rows of teeth on the template, metres: y of the biting edge and of the root, each front and back.
+_UPPER, _LOWER = "helper-upper-teeth", "helper-lower-teeth"
+_ROWS = {
+    _UPPER: ((0.6600, 0.6720), (0.6791, 0.6834)),
+    _LOWER: ((0.6594, 0.6713), (0.6419, 0.6594)),
+}
+_ROW_ENDS = (0.147, 0.096)  # z, front and back
 
 
 def skin_parts(
@@ -53,8 +60,8 @@ def face_parts(base: Base, pose: TPose, materials: dict[str, Material]) -> list[
         materials: For "eyes", "teeth", "tongue" and "lashes".
     """
     parts = [_eye(base, pose, side, materials["eyes"]) for side in ("left", "right")]
+    parts.append(_part("teeth", _teeth(base), pose, materials["teeth"]))
     for name, groups in (
-        ("teeth", ("helper-upper-teeth", "helper-lower-teeth")),
         ("tongue", ("helper-tongue",)),
         ("lashes", ("helper-l-eyelashes-2", "helper-r-eyelashes-2")),
     ):
@@ -63,6 +70,20 @@ def face_parts(base: Base, pose: TPose, materials: dict[str, Material]) -> list[
             sheet = _shortened(base, sheet)
         parts.append(_part(name, sheet, pose, materials[name]))
     return parts
+
+
+def _teeth(base: Base) -> Sheet:
+    """Return both rows of teeth; u is the angle along the arch, v runs from edge to root."""
+    sheet = sheet_of_quads(len(base.template), base.quads[base.group(*_ROWS)])
+    x, y, z = (sheet.mix @ base.template.astype(np.float64)).T
+    back = np.clip((_ROW_ENDS[0] - z) / (_ROW_ENDS[0] - _ROW_ENDS[1]), 0, 1)
+    upper = sheet.mix @ np.isin(np.arange(len(base.template)), base.quads[base.group(_UPPER)]) > 0
+    v = np.empty(len(sheet))
+    for row, here in ((_UPPER, upper), (_LOWER, ~upper)):
+        edge, root = (front + back[here] * (behind - front) for front, behind in _ROWS[row])
+        v[here] = (y[here] - edge) / (root - edge)
+    u = 0.5 + np.arctan2(x, z - _ROW_ENDS[1]) / np.pi
+    return replace(sheet, uvs=np.stack([u, np.clip(v, 0, 1)], axis=1))
 
 
 def _eye(base: Base, pose: TPose, side: str, material: Material) -> Part:

@@ -18,6 +18,8 @@ __all__ = ["linear_rgba", "paint_materials"]
 _EYE_PX = 512
 # Of the eye's disc, whose edge lies 90 degrees from the line of sight: see `face._eye`.
 _IRIS, _PUPIL = 0.150, 0.058
+# Where one tooth ends and the next begins, from the middle of the arch outwards.
+_TOOTH_EDGES_DEG = np.array([0.0, 9.0, 16.0, 24.0, 33.0, 43.0, 58.0, 76.0])
 _WHITE = (1.0, 1.0, 1.0, 1.0)
 
 
@@ -25,7 +27,6 @@ def paint_materials(base: Base, spec: AvatarSpec) -> dict[str, Material]:
     """Return the materials of a spec's parts by name."""
     colors = spec.colors
     flat = {
-        "teeth": "#efe9dc",
         "tongue": "#a85a5c",
         "mouth": "#4a2023",
         "lashes": "#1a1412",
@@ -43,6 +44,7 @@ def paint_materials(base: Base, spec: AvatarSpec) -> dict[str, Material]:
         "face": (_jpeg(paint_face(base, spec, pixel_map(base, "face"))), 0.55),
         "skin": (_jpeg(paint_skin(spec, pixel_map(base, "skin"))), 0.6),
         "eyes": (_jpeg(_eye(rgb_of(colors.eyes))), 0.15),
+        "teeth": (_jpeg(_teeth()), 0.25),
         "hair": (_jpeg(_strands(rgb_of(colors.hair))), 0.5),
     }
     for name, (picture, roughness) in pictures.items():
@@ -87,6 +89,21 @@ def _eye(iris: F32) -> F32:
         spot = 1 - _step(np.hypot(x - cx, y - cy), size * 0.7, size)
         out = _over(out, np.ones(3), strength * spot)
     return np.asarray(out, np.float32)
+
+
+def _teeth() -> F32:
+    """Return the picture (128, 512, 3) of a row of teeth: u along the arch, v from edge to root."""
+    v, u = np.meshgrid((np.arange(128) + 0.5) / 128, (np.arange(512) + 0.5) / 512, indexing="ij")
+    angle = np.abs(u - 0.5) * 180
+    nearest = _TOOTH_EDGES_DEG[np.abs(angle[..., None] - _TOOTH_EDGES_DEG).argmin(-1)]
+    apart = np.abs(angle - nearest)
+    ivory, gap, gum = (rgb_of(color) for color in ("#f1ebdc", "#8d7768", "#b5625f"))
+    out = _over(np.broadcast_to(ivory, (*u.shape, 3)), gap, 0.6 * (1 - _step(apart, 0.2, 0.9)))
+    out = _over(out, np.array([0.86, 0.80, 0.72]), 0.5 * _step(v, 0.2, 0.6))
+    gums = 0.62 - 0.10 * (1 - _step(apart, 0.0, 3.0))  # reach down between the teeth
+    out = _over(out, gum, _step(v - gums, -0.03, 0.03))
+    # The cheeks' shadow: what lies deep in the mouth is dark.
+    return np.asarray(out * (1 - 0.6 * _step(angle, 20, 80))[..., None], np.float32)
 
 
 def _strands(color: F32) -> F32:
