@@ -4,7 +4,7 @@
 
 A reader may return a value or raise one of our errors. Anything else is a finding: another
 exception, more than --slow seconds of processor, memory above --memory MiB more than at the start,
-a process that dies. Inputs of findings are kept in --keep. Work is done in child processes of 1000
+a process that dies. Inputs of findings are kept in --keep. Work is done in child processes of 2000
 executions; with --out the counts are kept after each, and a later run goes on from there.
 
 USD's own reader ends the process on some files; the product reads it in a child process for that
@@ -14,6 +14,7 @@ reason, so its deaths are counted as `ended` and are no finding.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import mmap
 import os
@@ -35,7 +36,7 @@ import spoil
 
 from twinsdk.errors import TwinError
 
-CHUNK = 1000
+CHUNK = 2000
 EMPTY = {"executions": 0, "read": 0, "refused": 0, "slowest_s": 0.0, "peak_mib": 0}
 _COUNTS = struct.Struct("<QQQdQ")  # executions, read, refused, slowest seconds, peak KiB
 
@@ -90,6 +91,7 @@ def chunk(call, row, args, *, may_end):
     def say(words, n):
         os.write(inlet, (json.dumps([words, n]) + "\n").encode())
 
+    gc.freeze()  # the child's collector then leaves the parent's pages alone
     child = os.fork()
     if child == 0:
         quiet = os.open(os.devnull, os.O_WRONLY)

@@ -125,7 +125,8 @@ def _avatars(folder, add):
     for suffix in (".vrm", ".glb", ".npz"):
         save_avatar(avatar, folder / f"b{suffix}")
         data = (folder / f"b{suffix}").read_bytes()
-        add(f"{suffix[1:]} avatar", suffix, data, change[suffix], load_avatar)
+        for _ in range(6):  # to one each of the sketches below, which are four times as long
+            add(f"{suffix[1:]} avatar", suffix, data, change[suffix], load_avatar)
     for version in (0, 1):
         sketch = sketches.Sketch.person(version=version)
         sketches_extras(sketch.json)

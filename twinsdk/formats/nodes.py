@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,17 +56,20 @@ class NodeTree:
             children.append([whole(c, len(nodes), f"node {i}: children") for c in below])
         names = [str(node.get("name") or "") for node in nodes]
         tree = cls(names, children)
-        tree.place(
-            np.stack([np.eye(4), *(tree._local(node, i) for i, node in enumerate(nodes))])[1:]
-        )
+        matrices = {i: tree._take(node, i) for i, node in enumerate(nodes) if "matrix" in node}
+        for i, node in enumerate(nodes):
+            if i not in matrices:
+                tree._take_parts(node, i)
+        tree.place(matrices)
         return tree
 
-    def place(self, local: F64 | None = None) -> None:
-        """Compute `world` from `local` (N, 4, 4), or from translations, rotations and scales."""
-        if local is None:
-            local = np.tile(np.eye(4), (len(self.names), 1, 1))
-            local[:, :3, :3] = quat.to_matrix(self.rotations) * self.scales[:, None]
-            local[:, :3, 3] = self.translations
+    def place(self, matrices: Mapping[int, F64] | None = None) -> None:
+        """Compute `world` from translations, rotations and scales, or a node's own matrix."""
+        local = np.tile(np.eye(4), (len(self.names), 1, 1))
+        local[:, :3, :3] = quat.to_matrix(self.rotations) * self.scales[:, None]
+        local[:, :3, 3] = self.translations
+        for i, matrix in (matrices or {}).items():
+            local[i] = matrix  # which may shear
         self.world = local
         for i in self.order:
             if self.parents[i] >= 0:
@@ -79,12 +82,14 @@ class NodeTree:
             path.append(self.parents[path[-1]])
         return path
 
-    def _local(self, node: dict[str, Any], i: int) -> F64:
+    def _take(self, node: dict[str, Any], i: int) -> F64:
         where = f"node {i} ({self.names[i]})"
-        if "matrix" in node:
-            matrix = vector(node["matrix"], 16, f"{where}: matrix").reshape(4, 4).T
-            self._take_apart(matrix, i, where)
-            return matrix
+        matrix = vector(node["matrix"], 16, f"{where}: matrix").reshape(4, 4).T
+        self._take_apart(matrix, i, where)
+        return matrix
+
+    def _take_parts(self, node: dict[str, Any], i: int) -> None:
+        where = f"node {i} ({self.names[i]})"
         self.translations[i] = vector(node.get("translation", (0, 0, 0)), 3, where)
         turn = vector(node.get("rotation", (0, 0, 0, 1)), 4, where)
         length = float(np.linalg.norm(turn))
@@ -92,10 +97,6 @@ class NodeTree:
             raise FormatError(f"{where}: expected a unit quaternion, got length {length:.4f}")
         self.rotations[i] = turn / length
         self.scales[i] = vector(node.get("scale", (1, 1, 1)), 3, where)
-        matrix = np.eye(4)
-        matrix[:3, :3] = quat.to_matrix(self.rotations[i]) * self.scales[i]
-        matrix[:3, 3] = self.translations[i]
-        return matrix
 
     def _take_apart(self, matrix: F64, i: int, where: str) -> None:
         self.translations[i] = matrix[:3, 3]
@@ -196,12 +197,13 @@ def joint_space(tree: NodeTree, wanted: Iterable[int], *, turned: bool = False) 
         turned=turned,
         above=above,
     )
+    real = [j for j, node in enumerate(nodes) if node != _SYNTHETIC]
+    chosen = [nodes[j] for j in real]
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(nodes), 1))
     translations = np.zeros((len(nodes), 3))
-    for j, node in enumerate(nodes):
-        if node != _SYNTHETIC:
-            rotations[j] = space.local_rotations([j], tree.rotations[None, None, node])[0, 0]
-            translations[j] = space.local_translations(j, tree.translations[node])
+    rotations[real] = space.local_rotations(real, tree.rotations[None, chosen])[0]
+    for j, node in zip(real, chosen, strict=True):
+        translations[j] = space.local_translations(j, tree.translations[node])
     return JointSpace(
         skeleton=Skeleton(
             names=tuple(names),
