@@ -9,6 +9,7 @@ import pytest
 from twinsdk.core.avatar import Material, Mesh
 from twinsdk.errors import FormatError, ShapeError, ValueRangeError
 from twinsdk.render import Camera, Renderer, Studio
+from twinsdk.render.light import Lights
 
 pytest.importorskip("open3d")
 
@@ -236,3 +237,27 @@ def test_bad_input_is_refused_in_words():
         Camera(position=(0, 1, 0), target=(0, 1, 0))
     with pytest.raises(ValueRangeError, match="up"):
         Camera(position=(0, 1, 0), target=(0, 3, 0))
+
+
+def test_scenery_stays_where_the_mesh_is_not_and_must_fit_the_picture():
+    scenery = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    picture = Renderer(sphere(), 80, 60, scenery=scenery, background=Studio(ground_m=None)).draw()
+    same = (picture == scenery).all(-1)
+    assert same[0].all()
+    assert 0.1 < 1 - same.mean() < 0.9
+    with pytest.raises(ShapeError, match="scenery"):
+        Renderer(sphere(), 60, 80, scenery=scenery)
+
+
+def test_the_side_towards_the_key_light_is_the_bright_one():
+    def brightness(x):
+        lights = Lights(
+            key=np.array([x, 0, 0], np.float32),
+            fill=np.array([0, -1, 0], np.float32),
+            rim=np.array([0, 0, -1], np.float32),
+        )
+        picture = Renderer(sphere(), 80, 60, background=GREY, lights=lights).draw().astype(float)
+        return picture[:, 40:].mean() - picture[:, :40].mean()
+
+    assert brightness(1.0) > 5
+    assert brightness(-1.0) < -5

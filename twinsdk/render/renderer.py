@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from twinsdk.core.arrays import F32, U8, Array, as_f32
 from twinsdk.core.avatar import Mesh
-from twinsdk.errors import ValueRangeError
+from twinsdk.errors import ShapeError, ValueRangeError
 from twinsdk.render.camera import Camera
-from twinsdk.render.light import Studio, backdrop, backdrop_bytes, pixel_centres
+from twinsdk.render.light import Lights, Studio, backdrop, backdrop_bytes, pixel_centres
 from twinsdk.render.shadow import FloorShadow
-from twinsdk.render.texture import encode_srgb
+from twinsdk.render.texture import encode_srgb, linear_from_srgb
 from twinsdk.render.tracing import Surface, View, unit
 
 __all__ = ["Renderer"]
@@ -37,10 +37,14 @@ class Renderer:
         background: The studio around it, or one sRGB colour.
         antialias: 1 for none; n casts n x n rays at the pixels on edges only.
         shadows: Whether the mesh shades itself.
+        scenery: A picture (height, width, 3) to stand before, for a camera that stays; the
+            studio's floor then only takes the shadow.
+        lights: Where light comes from; with the camera where None.
 
     Raises:
         DependencyError: Open3D is not installed.
         FormatError: A texture cannot be read.
+        ShapeError: The scenery is of another size than the picture.
         ValueRangeError: A size is out of range.
     """
 
@@ -53,6 +57,8 @@ class Renderer:
         background: Studio | tuple[int, int, int] | None = None,
         antialias: int = 1,
         shadows: bool = True,
+        scenery: U8 | None = None,
+        lights: Lights | None = None,
     ) -> None:
         if not (1 <= width <= _MAX_SIDE and 1 <= height <= _MAX_SIDE):
             raise ValueRangeError(f"size: expected 1 to {_MAX_SIDE} pixels, got {width} x {height}")
@@ -68,6 +74,16 @@ class Renderer:
         self._floor = FloorShadow(mesh.vertices, mesh.triangles)
         self._normals_of = _normal_sums(mesh)
         self._surface = Surface(mesh)
+        self._lights = lights
+        self._scenery = None
+        if scenery is not None:
+            if scenery.shape != (height, width, 3) or scenery.dtype != np.uint8:
+                raise ShapeError(
+                    f"scenery: expected ({height}, {width}, 3) uint8, "
+                    f"got {scenery.shape} {scenery.dtype}"
+                )
+            light = linear_from_srgb(scenery.reshape(-1, 3).astype(np.float32) / 255)
+            self._scenery = scenery, light
 
     def draw(
         self,
@@ -95,17 +111,25 @@ class Renderer:
         if camera is None:
             width, height = self.size_px
             camera = Camera.front(points if count else np.zeros((1, 3)), aspect=width / height)
-        out = backdrop_bytes(camera, self.studio, self.size_px).copy()
+        empty, behind = self._empty(camera)
+        out = empty.copy()
         if not len(mesh.triangles):
             return out
-        behind = backdrop(camera, self.studio, self.size_px).reshape(-1, 3)
         dark = self._floor.darkness(points, camera, self.studio, self.size_px)
         if dark is not None:
             shaded = np.flatnonzero(dark > _LEAST_SHADOW)
             behind = behind.copy()
             behind[shaded] *= 1 - dark.ravel()[shaded, None]
             out.reshape(-1, 3)[shaded] = encode_srgb(behind[shaded])
-        view = View(self._surface, points, facing, camera, self.size_px, shadows=self._shadows)
+        view = View(
+            self._surface,
+            points,
+            facing,
+            camera,
+            self.size_px,
+            shadows=self._shadows,
+            lights=self._lights,
+        )
         where = np.flatnonzero(self._reach(points, camera).ravel())
         pixels = pixel_centres(self.size_px).reshape(-1, 2)
         seen, colour = view.trace(pixels[where], behind[where])
@@ -120,6 +144,13 @@ class Renderer:
         faces = _cross(b - a, c - a)  # twice the area: large triangles count for more
         out: F32 = unit(self._normals_of @ faces)
         return out
+
+    def _empty(self, camera: Camera) -> tuple[U8, F32]:
+        """Return what is behind the mesh: bytes (H, W, 3) and light (H * W, 3)."""
+        if self._scenery is not None:
+            return self._scenery
+        light = backdrop(camera, self.studio, self.size_px).reshape(-1, 3)
+        return backdrop_bytes(camera, self.studio, self.size_px), light
 
     def _reach(self, points: F32, camera: Camera) -> Array:
         """Return (H, W) whether the mesh can be seen at a pixel: only those are worth a ray.

@@ -69,10 +69,11 @@ class View:
         size_px: tuple[int, int],
         *,
         shadows: bool,
+        lights: Lights | None = None,
     ) -> None:
         self._surface, self._normals = surface, normals
         self._camera, self._size_px, self._shadows = camera, size_px, shadows
-        self._lights = Lights.of(camera)
+        self._lights = lights or Lights.of(camera)
         self._scene = surface.scene(vertices)
 
     def trace(self, pixels: F32, behind: F32) -> tuple[Array, F32]:
