@@ -72,6 +72,7 @@ def npy(array, *, allow_pickle=False):
         ("rotations.npy", npy(np.full((12, 55, 4), np.nan, np.float32)), "expected finite"),
         ("rotations.npy", b"\x93NUMPY\x01\x00", "malformed"),
         ("rotations.npy", npy(np.zeros(9)).replace(b"(9,)", b"(9,("), "its header is damaged"),
+        ("rotations.npy", npy(np.zeros(9)).replace(b"(9,)", b"9 9)"), "its header is damaged"),
         ("parents.npy", npy(np.full(55, 7, np.int32)), "parents"),
         ("header.npy", npy(np.frombuffer(b'{"format": "other"}', np.uint8)), "expected a 'twin"),
         ("header.npy", npy(np.frombuffer(b"[1, 2", np.uint8)), "malformed"),

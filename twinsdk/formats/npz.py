@@ -205,7 +205,7 @@ def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> A
             data = stream.read(wanted)
     except (zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError) as error:
         raise FormatError(f"array {name!r}: damaged ({error})") from error
-    except tokenize.TokenError as error:  # NumPy's second try at a header it cannot parse
+    except (SyntaxError, tokenize.TokenError) as error:  # of NumPy's second try at a header
         raise FormatError(f"array {name!r}: its header is damaged") from error
     if len(data) != wanted:
         raise FormatError(f"array {name!r}: expected {wanted} bytes, got {len(data)}")
