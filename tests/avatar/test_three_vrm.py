@@ -121,10 +121,19 @@ HARD = {
 }
 
 
+SWING = {"head": turned([1, 0, 0], 35), "leftUpperLeg": turned([1, 0, 0], -47)}
+
+
 @pytest.fixture(scope="module")
 def reports(written, shots):
     wanted = [[{**shot, "camera": placed(shot["camera"])} for shot in one] for one in shots]
-    request = {"files": [str(f) for f in written], "size": SIZE, "shots": wanted, "every": 37}
+    request = {
+        "files": [str(f) for f in written],
+        "size": SIZE,
+        "shots": wanted,
+        "every": 37,
+        "swing": SWING,
+    }
     done = subprocess.run(
         ["node", str(REFEREES / "browser.mjs"), CHROMIUM],
         input=json.dumps(request),
@@ -211,12 +220,26 @@ def test_every_bone_and_expression_is_there(reports):
         assert report["thumbnail"] is not None
 
 
-def test_springs_swing_where_there_are_some(reports):
-    for number, report in enumerate(reports):
+def test_springs_swing_as_three_vrm_swings_them(written, reports):
+    from twinsdk.render import Springs
+
+    for number, (file, report) in enumerate(zip(written, reports, strict=True)):
         spec = random_spec(number)
         assert (report["springs"] > 0) == (spec.hair == "long" or spec.style == "skirt")
-        if report["springs"]:
-            assert 0.05 < report["swing"] < 2.2, number
+        avatar = load_avatar(file)
+        springs = Springs(avatar)
+        assert len(springs) == report["springs"]
+        if not report["springs"]:
+            continue
+        springs.reset(pose_of(avatar, {}))
+        most = 0.0
+        for step in range(60):
+            swung = springs.step(pose_of(avatar, SWING), 1 / 60)
+            for name, turns in report["turns"].items() if step % 15 == 14 else ():
+                theirs = np.array(turns[step // 15])
+                assert quat.angle(swung.rotation(name), theirs) < 2e-3, (number, name, step)
+                most = max(most, float(quat.angle(theirs, quat.IDENTITY)))
+        assert 0.05 < most < 2.2, number
 
 
 def test_vertices_lie_where_three_vrm_puts_them(written, shots, reports):
@@ -247,14 +270,18 @@ def test_pictures_have_the_silhouettes_of_ours(written, shots, reports):
 PAPERS = ((0, 0, 0), (255, 255, 255))
 
 
-def posed(avatar, shot):
+def pose_of(avatar, turns):
     skeleton = avatar.skeleton
     rotations = np.array(skeleton.rest_rotations)
-    for role, turn in shot["pose"].items():
+    for role, turn in turns.items():
         rotations[skeleton.joint(avatar.roles()[role])] = turn
-    pose = tw.Pose(
+    return tw.Pose(
         skeleton=skeleton, rotations=rotations, root_translation=skeleton.rest_translations[0]
     )
+
+
+def posed(avatar, shot):
+    pose = pose_of(avatar, shot["pose"])
     weights = np.zeros(len(EXPRESSION_NAMES), np.float32)
     for morph, weight in avatar.meta["expressions"].get(shot["expression"], {}).items():
         weights[EXPRESSION_NAMES.index(morph)] = weight

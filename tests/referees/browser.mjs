@@ -1,6 +1,8 @@
 // Loads VRM files with three-vrm in headless Chromium and prints what it made of them as JSON.
-//   node browser.mjs CHROMIUM < {"files": [...], "shots": [[...], ...], "size": [w, h], "every": n}
-// There are shots for each file; of the vertices every n-th is told.
+//   node browser.mjs CHROMIUM < {"files": [...], "shots": [[...], ...], "size": [w, h], "every": n,
+//                                "swing": pose}
+// There are shots for each file; of the vertices every n-th is told. Spring bones swing for a second
+// from rest into `swing`; their turns are told every quarter of it.
 // A shot: {camera: {position, target, fov}, pose: {bone: [x, y, z, w]}, expression: name or null}.
 import fs from 'fs';
 import http from 'http';
@@ -78,14 +80,16 @@ window.judge = async (number, request) => {
       vertices: request.every ? vertices(vrm, request.every) : [],
     });
   }
-  if (springs.length) {  // a second of a tilted head: springs must move, and stay sane
+  if (springs.length) {  // from rest into another pose, and a second of swinging there
     stand(vrm, {});
     vrm.springBoneManager.reset();
-    stand(vrm, { pose: { head: [0.3, 0, 0, 0.954], leftUpperLeg: [-0.4, 0, 0, 0.917] } });
-    let most = 0;
-    for (let i = 0; i < 60; i++) vrm.update(1 / 60);
-    for (const { bone } of springs) most = Math.max(most, 2 * Math.acos(Math.min(1, Math.abs(bone.quaternion.w))));
-    report.swing = most;
+    stand(vrm, { pose: request.swing });
+    report.turns = {};
+    for (let i = 1; i <= 60; i++) {
+      vrm.update(1 / 60);
+      if (i % 15) continue;
+      for (const { bone } of springs) (report.turns[bone.name] ??= []).push(bone.quaternion.toArray());
+    }
   }
   scene.remove(vrm.scene);
   return report;

@@ -24,6 +24,7 @@ from twinsdk.core.observation import Observation
 from twinsdk.render import (
     Camera,
     Renderer,
+    Springs,
     VideoWriter,
     contact_sheet,
     save_png,
@@ -58,6 +59,7 @@ class TwinPainter:
         self.times = StageTimes()
         self._avatar = avatar
         self._skinner = Skinner(avatar)
+        self._springs = Springs(avatar)
         self._renderer = Renderer(avatar.mesh, *size_px, antialias=antialias)
         self._aspect = size_px[0] / size_px[1]
 
@@ -78,10 +80,17 @@ class TwinPainter:
         corners = np.stack([low - np.array([0.12, 0.08, 0]), high + np.array([0.12, 0.16, 0])])
         return Camera.framing(corners, 1.04, aspect=self._aspect)
 
-    def draw(self, frame: TwinFrame, camera: Camera) -> U8:
-        """Return the picture (H, W, 3) of one twin frame."""
+    def draw(self, frame: TwinFrame, camera: Camera, *, media_ns: int) -> U8:
+        """Return the picture (H, W, 3) of one twin frame; hair and skirt swing from the last one.
+
+        Args:
+            frame: Who is shown.
+            camera: From where.
+            media_ns: The frame's time in the film, nanoseconds.
+        """
         with self.times.measure("skin"):
-            vertices, normals = self._skinner.vertices_and_normals(frame.pose, frame.expressions)
+            pose = self._springs.follow(frame.pose, media_ns)
+            vertices, normals = self._skinner.vertices_and_normals(pose, frame.expressions)
         with self.times.measure("render"):
             return self._renderer.draw(vertices, normals, camera)
 
@@ -204,7 +213,9 @@ class Film(Closing):
         left = pixels
         for observation in moment.observations:
             left = draw_observation(left, observation)
-        right = painter.draw(moment.frames[0], camera) if moment.frames else None
+        right = None
+        if moment.frames:
+            right = painter.draw(moment.frames[0], camera, media_ns=moment.media_ns)
         if right is None:
             right = np.zeros((_HEIGHT_PX, 360, 3), np.uint8)
         if self._mirror:

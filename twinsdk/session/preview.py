@@ -79,7 +79,7 @@ class Preview(Closing):
             left = step.image.pixels
             for observation in step.observations:
                 left = draw_observation(left, observation)
-            right = self._painter.draw(step.frames[0], camera)
+            right = self._painter.draw(step.frames[0], camera, media_ns=step.media_ns)
             if self._mirror:
                 left, right = left[:, ::-1], right[:, ::-1]
             both = np.ascontiguousarray(left), np.ascontiguousarray(right)
