@@ -113,23 +113,22 @@ def fit_body(
     )
     if not (deviations > 0).all():
         raise AvatarError(f"deviation_m: expected numbers above 0, got {deviations.min():g}")
-    probe = _probe(load_base(progress=progress))
+    figure = _figure(_probe(load_base(progress=progress)), spec)
     rows = [MEASURES.index(name) for name in names]
     start = spec.height_m if height_m is None else height_m
     height_deviation = _PRIOR_HEIGHT_M if height_m is None else _GIVEN_HEIGHT_M
     priors = np.array([_PRIOR_SLIDER] * len(_SLIDERS) + [height_deviation])
 
     def residual(x: F64) -> F64:
-        lengths = probe.lengths(_with(spec, x, start))[rows]
+        lengths = figure.lengths(x[:-1], start + x[-1])[rows]
         return np.concatenate([(lengths - wanted) / deviations, x / priors])
 
     x, jacobian = _minimise(residual, np.zeros(len(_SLIDERS) + 1), start)
-    fitted = _with(spec, x, start)
-    found = probe.lengths(fitted)[rows] - wanted
+    found = figure.lengths(x[:-1], start + x[-1])[rows] - wanted
     spread = np.sqrt(np.diag(np.linalg.inv(jacobian.T @ jacobian)))
     residuals = dict(zip(names, found.tolist(), strict=True))
     return BodyFit(
-        spec=fitted,
+        spec=_with(spec, x, start),
         residuals_m=residuals,
         deviations=dict(zip([*_SLIDERS, "height_m"], spread.tolist(), strict=True)),
         warnings=tuple(
@@ -143,7 +142,7 @@ def fit_body(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Probe:
-    """The base restricted to the vertices that place joints, crown and soles."""
+    """The base restricted to the N vertices that place joints, crown and soles."""
 
     base: Base
     template: F64
@@ -152,31 +151,61 @@ class _Probe:
     crown: Array
     soles: Array
 
-    def lengths(self, spec: AvatarSpec) -> F64:
-        """Return the measures (7,) of the spec's finished body."""
-        fixed = self.template + self._offsets(fixed_weights(self.base, spec))
-        short, tall = (fixed + self._offsets(macro_weights(spec, end)) for end in (0.0, 1.0))
-        slider = height_slider(spec.height_m, self._stature(short), self._stature(tall))
+    def offsets(self, weights: Mapping[str, float]) -> F64:
+        """Return how far weighted targets move the vertices (N, 3)."""
+        known = [name for name in weights if name in self.base.targets]
+        rows = [self.base.targets[name] for name in known]
+        share = np.array([weights[name] for name in known])
+        return np.asarray(np.tensordot(share, self.targets[rows], 1))
+
+    def stature(self, shape: F64) -> float:
+        """Return from the soles to the crown, metres."""
+        return float(shape[self.crown, 1].max() - shape[self.soles, 1].min())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Figure:
+    """One person on a probe: all that fitting leaves alone is summed up beforehand.
+
+    Attributes:
+        probe: The vertices.
+        short, tall: (N, 3) the person at both ends of the height slider, fitted sliders at rest.
+        pulls: (2, S, N, 3) what each slider does at -1 and at 1.
+    """
+
+    probe: _Probe
+    short: F64
+    tall: F64
+    pulls: F64
+
+    def lengths(self, sliders: F64, height_m: float) -> F64:
+        """Return the measures (7,) of the finished body."""
+        probe = self.probe
+        chosen = self.pulls[(sliders > 0).astype(int), np.arange(len(sliders))]
+        pulled = np.tensordot(np.abs(sliders), chosen, 1)
+        short, tall = self.short + pulled, self.tall + pulled
+        slider = height_slider(height_m, probe.stature(short), probe.stature(tall))
         shape = short + slider * (tall - short)
         limbs = [
-            np.array([shape[self.joints[f"{bone}.{side}"]].mean(0) for side in "LR"])
+            np.array([shape[probe.joints[f"{bone}.{side}"]].mean(0) for side in "LR"])
             for bone in _JOINTS
         ]
         lengths = _lengths(*limbs)
         # In the T-pose the legs hang straight below the hips: see `rig.bake_t_pose`.
         hip, ankle = limbs[3][:, 1].mean(), limbs[5][:, 1].mean()
         legs = lengths[MEASURES.index("thigh")] + lengths[MEASURES.index("shin")]
-        standing = shape[self.crown, 1].max() - hip + legs + ankle - shape[self.soles, 1].min()
-        return lengths * (spec.height_m - SOLE_M) / standing
+        standing = shape[probe.crown, 1].max() - hip + legs + ankle - shape[probe.soles, 1].min()
+        return lengths * (height_m - SOLE_M) / standing
 
-    def _offsets(self, weights: Mapping[str, float]) -> F64:
-        known = [name for name in weights if name in self.base.targets]
-        rows = [self.base.targets[name] for name in known]
-        share = np.array([weights[name] for name in known])
-        return np.asarray(np.tensordot(share, self.targets[rows], 1))
 
-    def _stature(self, shape: F64) -> float:
-        return float(shape[self.crown, 1].max() - shape[self.soles, 1].min())
+def _figure(probe: _Probe, spec: AvatarSpec) -> _Figure:
+    others = {name: value for name, value in spec.local.items() if name not in _SLIDERS}
+    resting = fixed_weights(probe.base, replace(spec, local=others))
+    fixed = probe.template + probe.offsets(resting)
+    short, tall = (fixed + probe.offsets(macro_weights(spec, end)) for end in (0.0, 1.0))
+    ends = [[probe.base.locals_[name][end] for name in _SLIDERS] for end in (0, 1)]
+    pulls = np.array([[probe.offsets({target: 1.0}) for target in row] for row in ends])
+    return _Figure(probe=probe, short=short, tall=tall, pulls=pulls)
 
 
 @lru_cache(maxsize=1)
@@ -239,8 +268,12 @@ def _minimise(residual: Callable[[F64], F64], x: F64, start: float) -> tuple[F64
         ]
         jacobian = np.stack(columns, -1)
         normal, gradient = jacobian.T @ jacobian, jacobian.T @ r
-        move = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), -gradient)
-        tried = np.clip(x + move, low, high)
+        # A slider at its end that would go on beyond it is left out of the step.
+        free = ~(((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0)))
+        damped = (normal + damping * np.diag(np.diag(normal)))[np.ix_(free, free)]
+        tried = x.copy()
+        tried[free] -= np.linalg.solve(damped, gradient[free])
+        tried = np.clip(tried, low, high)
         r_tried = residual(tried)
         if r_tried @ r_tried < r @ r:
             settled = np.abs(tried - x).max() < 1e-6
