@@ -402,6 +402,18 @@ def test_nothing_outside_the_folder_is_opened(tmp_path, uri, kit):
         read_rig(path)
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a\x00b"])
+def test_a_buffer_under_an_impossible_name_is_one_line(tmp_path, name, kit):
+    path = kit.Sketch.random(1).save(tmp_path / "a.gltf")
+    raw = json.loads(path.read_text())
+    raw["buffers"][0]["uri"] = name
+    path.write_text(json.dumps(raw))
+    with pytest.raises(FormatError) as caught:
+        read_rig(path)
+    assert str(caught.value).endswith("a.gltf")
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("kept", [3, 12, 19, 60, 0.5, 0.99])
 def test_a_file_cut_anywhere_is_refused(tmp_path, avatar, kept):
     save_avatar(avatar, tmp_path / "whole.vrm")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,11 +72,15 @@ def existing_file(path: str | Path, *, what: str) -> Path:
         FileMissingError: It is not there, or is a folder or empty.
     """
     file = Path(path)
-    if file.is_dir():
+    try:
+        found = file.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
+        raise FileMissingError(f"{what}: no such file: {file}") from None
+    except OSError as error:
+        raise FileMissingError(f"{what}: no such file ({error.strerror}): {file}") from error
+    if stat.S_ISDIR(found.st_mode):
         raise FileMissingError(f"{what}: expected a file, got a folder: {file}")
-    if not file.exists():
-        raise FileMissingError(f"{what}: no such file: {file}")
-    if file.stat().st_size == 0:
+    if found.st_size == 0:
         raise FileMissingError(f"{what}: the file is empty: {file}")
     return file
 

@@ -24,6 +24,7 @@ from twinsdk.errors import (
 __all__ = ["read_bytes", "reading"]
 
 MAX_FILE_BYTES = 2 << 30
+_WORDS = 160  # of an error that is not ours, on one line
 _OURS = (DependencyError, FileMissingError, NotHumanoidError, OutputError, UsageError)
 # What Python raises when bytes or JSON are not of the kind a reader took for granted.
 _MALFORMED = (
@@ -64,9 +65,13 @@ def reading(path: str | Path, what: str) -> Iterator[None]:
             raise
         raise FormatError(f"{what}: {text}: {path}") from error
     except _MALFORMED as error:
+        words = " ".join(str(error).split())[:_WORDS]
         raise FormatError(
-            f"{what}: the file is malformed ({type(error).__name__}: {error}): {path}"
+            f"{what}: the file is malformed ({type(error).__name__}: {words}): {path}"
         ) from error
+    except OSError as error:  # of a file that this one names
+        words = error.strerror or "it cannot be read"
+        raise FormatError(f"{what}: a file it refers to: {words}: {path}") from error
     except MemoryError as error:
         raise FormatError(f"{what}: the file asks for more memory than there is: {path}") from error
 
