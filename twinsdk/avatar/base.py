@@ -21,7 +21,7 @@ from twinsdk.core.arrays import F32, Array
 from twinsdk.core.files import atomic_path, cache_dir, sha256_of
 from twinsdk.errors import FormatError
 
-__all__ = ["BASE_VERSION", "Base", "bake_base", "load_base"]
+__all__ = ["BASE_VERSION", "Base", "bake_base", "end_vertices", "load_base", "load_mesh"]
 
 BASE_VERSION = 1
 _METRES_FROM_DECIMETRES = 0.1
@@ -150,9 +150,8 @@ def bake_base(source: BodyData, *, progress: bool = False) -> dict[str, Any]:
     Raises:
         FormatError: A file of the data is not as expected.
     """
-    mesh = _mesh(source.read("mpfb2/3dobjs/base.obj").decode())
+    mesh, groups = load_mesh(source)
     count = len(mesh["template"])
-    groups = mesh.pop("group_names")
     rig, bones = _rig(source, mesh, groups, count)
     sliders = _local_sliders(source)
     paths = dict(_target_paths(source, sliders))
@@ -176,6 +175,26 @@ def bake_base(source: BodyData, *, progress: bool = False) -> dict[str, Any]:
         "target_values": np.concatenate(values),
         "target_scales": np.array(scales, np.float32),
     }
+
+
+def load_mesh(source: BodyData) -> tuple[dict[str, Any], list[str]]:
+    """Return the arrays of MakeHuman's base mesh, named as in `Base`, and its groups' names.
+
+    Raises:
+        FormatError: The mesh is not as expected.
+    """
+    mesh = _mesh(source.read("mpfb2/3dobjs/base.obj").decode())
+    groups: list[str] = mesh.pop("group_names")
+    return mesh, groups
+
+
+def end_vertices(end: Mapping[str, Any], mesh: Mapping[str, Any], groups: list[str]) -> Array:
+    """Return the vertices whose mean is where a bone's end lies; `end` as the rig files say it."""
+    if end["strategy"] == "VERTEX":
+        return np.array([end["vertex_index"]])
+    if end["strategy"] == "MEAN":
+        return np.array(end["vertex_indices"])
+    return np.unique(mesh["quads"][mesh["quad_groups"] == groups.index(end["cube_name"])])
 
 
 def _bar(paths: Mapping[str, str], progress: bool) -> Iterator[str]:
@@ -248,18 +267,10 @@ def _rig(
         "weight_values": weights[at_vertex, at_bone].astype(np.float32),
     }
     for end in ("head", "tail"):
-        rows = [_end_vertices(rig[b][end], mesh, groups) for b in bones]
+        rows = [end_vertices(rig[b][end], mesh, groups) for b in bones]
         out[f"{end}s"] = np.concatenate(rows).astype(np.uint16)
         out[f"{end}s_starts"] = np.cumsum([0, *map(len, rows)]).astype(np.int32)
     return out, bones
-
-
-def _end_vertices(end: Mapping[str, Any], mesh: Mapping[str, Any], groups: list[str]) -> Array:
-    if end["strategy"] == "VERTEX":
-        return np.array([end["vertex_index"]])
-    if end["strategy"] == "MEAN":
-        return np.array(end["vertex_indices"])
-    return np.unique(mesh["quads"][mesh["quad_groups"] == groups.index(end["cube_name"])])
 
 
 def _local_sliders(source: BodyData) -> dict[str, tuple[str, str]]:
