@@ -19,7 +19,13 @@ from twinsdk.core.skeleton import Skeleton
 from twinsdk.core.trackers import TRACKER_NAMES, Trackers
 from twinsdk.motion.hands import share_twist
 from twinsdk.motion.stance import Limb, Stance, facing, raised_heel, turned_about_y
-from twinsdk.motion.vectors import matrix_of, quaternion_of, quaternion_of_vector, turn_y
+from twinsdk.motion.vectors import (
+    matrix_of,
+    quaternion_of,
+    quaternion_of_vector,
+    smoothstep,
+    turn_y,
+)
 
 __all__ = ["TrackerSolver"]
 
@@ -30,6 +36,7 @@ _HANDS = tuple(TRACKER_NAMES.index(f"{side}Hand") for side, _ in _SIDES)
 _FEET = tuple(TRACKER_NAMES.index(f"{side}Foot") for side, _ in _SIDES)
 _CHAIN = ("hips", "spine", "chest", "upperChest", "neck", "head")
 _LIMB_PARTS = ("Shoulder", "Arm", "Hand", "Leg", "Foot", "Toes")
+_FADE_IN_S, _FADE_OUT_S = 0.3, 1.0
 _TURN_RATE = 2.5  # 1/s: how quickly the trunk turns after the head
 _MOST_TURNED = 1.1  # radians between trunk and head
 _LEAN_PER_M, _LEAN_PER_PITCH = 1.0, 0.25
@@ -81,12 +88,16 @@ class TrackerSolver:
         self._stance.reset()
         self._yaw: float | None = None
         self._head = (np.array([0.0, self._head_m, 0.0]), np.eye(3))
+        # Of each hand: its place and turn about the head's heading, and how far it is believed.
+        self._hands: list[tuple[Array, Array] | None] = [None, None]
+        self._belief, self._back_s = np.zeros(2), np.zeros(2)
+        self._gap = [(np.zeros(3), np.eye(3))] * 2  # from where a found hand was thought to be
 
     def step(self, trackers: Trackers, step_s: float) -> Pose:
         """Return the pose on the skeleton, `step_s` seconds after the last.
 
-        Without a head the body keeps where and how its head was last; a hand that is not seen
-        hangs.
+        Without a head the body keeps where and how its head was last; a hand that is lost goes
+        on where it was about the head and sinks to hang.
         """
         places = trackers.positions.astype(np.float64)
         turns = matrix_of(trackers.rotations.astype(np.float64))
@@ -99,7 +110,8 @@ class TrackerSolver:
         self._trunk(world, at, places, turns, seen, step_s)
         for a, arm in enumerate(self._arms):
             hand = _HANDS[a]
-            self._arm(world, at, a, arm, (places[hand], turns[hand]) if seen[hand] else None)
+            self._keep_hand(a, (places[hand], turns[hand]) if seen[hand] else None, step_s)
+            self._arm(world, at, a, arm)
         self._stand(world, at, places, turns, seen, step_s)
         above = world[self._parents]
         above[0] = np.eye(3)
@@ -125,7 +137,7 @@ class TrackerSolver:
         if seen[_HIPS]:
             self._bend_between(world, turns[_HIPS])
         world[names["head"]] = head
-        world[names["neck"]] = _half(world[names["upperChest"]], head)
+        world[names["neck"]] = _mixed(world[names["upperChest"]], head)
         for above, joint in itertools.pairwise(_CHAIN):
             at[names[joint]] = at[names[above]] + world[names[above]] @ self._bones[names[joint]]
         hips = places[_HIPS] if seen[_HIPS] else places[_HEAD] - at[names["head"]]
@@ -134,8 +146,8 @@ class TrackerSolver:
     def _bend_between(self, world: Array, hips: Array) -> None:
         names, chest = self._names, world[self._names["upperChest"]]
         world[names["hips"]] = hips
-        world[names["spine"]] = _half(hips, chest)
-        world[names["chest"]] = _half(world[names["spine"]], chest)
+        world[names["spine"]] = _mixed(hips, chest)
+        world[names["chest"]] = _mixed(world[names["spine"]], chest)
 
     def _turned(self, wanted: float, step_s: float) -> float:
         if self._yaw is None:
@@ -146,19 +158,46 @@ class TrackerSolver:
         self._yaw = wanted - left
         return self._yaw
 
-    def _arm(
-        self, world: Array, at: Array, a: int, arm: Limb, hand: tuple[Array, Array] | None
-    ) -> None:
+    def _keep_hand(self, a: int, hand: tuple[Array, Array] | None, step_s: float) -> None:
+        """Take where hand `a` is; lost, let it sink; found again, go there without a jump."""
+        head, looking = self._head
+        heading = turn_y(facing(looking))
+        kept = self._hands[a]
+        if hand is None:
+            self._belief[a] = max(0.0, self._belief[a] - step_s / _FADE_OUT_S)
+            self._back_s[a] = 0.0
+            return
+        place, turn = heading.T @ (hand[0] - head), heading.T @ hand[1]
+        if kept is None:
+            self._belief[a], self._back_s[a] = 1.0, _FADE_IN_S
+        elif self._back_s[a] == 0:
+            self._gap[a] = (kept[0] - place, kept[1])
+        self._back_s[a] += step_s
+        self._belief[a] = min(1.0, self._belief[a] + step_s / _FADE_IN_S)
+        left = 1 - float(smoothstep(self._back_s[a], 0, _FADE_IN_S))
+        if left > 0:
+            offset, before = self._gap[a]
+            place, turn = place + left * offset, _mixed(turn, before, left)
+        self._hands[a] = (place, turn)
+
+    def _arm(self, world: Array, at: Array, a: int, arm: Limb) -> None:
         side, s = _SIDES[a]
         names, chest = self._names, self._names["upperChest"]
         collar, wrist = names[f"{side}Shoulder"], names[f"{side}Hand"]
         world[collar] = world[chest]
         at[collar] = at[chest] + world[chest] @ self._bones[collar]
         root = at[collar] + world[collar] @ self._bones[arm.upper]
-        if hand is None:
-            world[arm.upper] = world[arm.lower] = world[wrist] = world[chest] @ self._hanging[a]
+        hanging = world[chest] @ self._hanging[a]
+        kept = self._hands[a]
+        if kept is None or self._belief[a] <= 0:
+            world[arm.upper] = world[arm.lower] = world[wrist] = hanging
             return
-        place, turn = hand
+        heading = turn_y(facing(self._head[1]))
+        place, turn = self._head[0] + heading @ kept[0], heading @ kept[1]
+        if self._belief[a] < 1:
+            share = float(smoothstep(self._belief[a], 0, 1))
+            down = root + hanging @ (self._bones[arm.lower] + self._bones[arm.tip])
+            place, turn = down + share * (place - down), _mixed(hanging, turn, share)
         elbow = turn_y(float(self._yaw or 0.0)) @ np.array([0.6 * s, -1.0, -0.5])
         world[arm.upper], lower, _ = arm.reach(root, place, elbow)
         other = np.eye(3)
@@ -193,8 +232,9 @@ def _is_moved(joint: str) -> bool:
     return joint in _CHAIN or joint.endswith(_LIMB_PARTS)
 
 
-def _half(a: Array, b: Array) -> Array:
-    """Return the rotation (3, 3) halfway from `a` to `b`."""
+def _mixed(a: Array, b: Array, share: float = 0.5) -> Array:
+    """Return the rotation (3, 3) on the way from `a` to `b`, `share` of it."""
     pair = quaternion_of(np.stack([a, b]))
-    middle = pair[0] + (pair[1] if pair[0] @ pair[1] >= 0 else -pair[1])
+    near = pair[1] if pair[0] @ pair[1] >= 0 else -pair[1]
+    middle = pair[0] + share * (near - pair[0])
     return matrix_of(middle / np.sqrt(middle @ middle))

@@ -1,0 +1,52 @@
+"""`twinsdk evaluate motion`: the motion model and its yardsticks on captured motion."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from twinsdk.errors import OutputError
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "how well trackers and landmarks become motion, as Markdown and JSON"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `evaluate motion`."""
+    parser.add_argument(
+        "--data",
+        metavar="FILE|FOLDER",
+        help="a packed set (.npz, its dev split) or motion files; without it a clip of our own",
+    )
+    parser.add_argument("--json", metavar="FILE", help="all figures, joint by joint")
+    parser.add_argument(
+        "--over", choices=("frames", "clips"), default="frames", help="what counts alike"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no word of what is being measured")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run `evaluate motion` and return its exit code."""
+    from pathlib import Path
+
+    from twinsdk.core.files import atomic_path
+    from twinsdk.motion.evaluation.tables import as_json, as_markdown
+    from twinsdk.session.evaluate_motion import evaluate_motion, evaluation_set
+
+    if args.json is not None and not Path(args.json).parent.is_dir():
+        raise OutputError(f"--json: no such folder; make it first: {Path(args.json).parent}")
+    data = evaluation_set(args.data)
+
+    def say(words: str) -> None:
+        if not args.quiet:
+            print(f"-> {words}", file=sys.stderr)
+
+    rows, about = evaluate_motion(data, say=say)
+    print(f"Measured on {data.words}; {data.minutes:.1f} minutes.\n")
+    print(as_markdown(rows, over=args.over))
+    if args.json is not None:
+        with atomic_path(args.json) as temporary:
+            temporary.write_text(json.dumps(as_json(rows, about), indent=1) + "\n")
+    return 0

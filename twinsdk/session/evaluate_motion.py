@@ -1,0 +1,155 @@
+"""The public evaluation of motion: whose clips, which methods, one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twinsdk.core.humanoid import humanoid_skeleton
+from twinsdk.errors import FormatError, TwinError
+from twinsdk.formats import load_clip
+from twinsdk.formats.dispatch import CLIP_READERS, extension
+from twinsdk.motion.evaluation.clips import TrueClip, body_of, is_packed, read_packed
+from twinsdk.motion.evaluation.followers import (
+    AnalyticTrackers,
+    AnalyticWebcam,
+    Follower,
+    MeanPose,
+    NearestNeighbour,
+)
+from twinsdk.motion.evaluation.protocol import DROPOUTS_S, Row, dropouts, headset, webcam
+from twinsdk.motion.evaluation.simulated import NOISE_VERSION
+from twinsdk.retarget import RetargetConfig, retarget
+from twinsdk.session.choreography import close_up
+
+__all__ = ["EvaluationSet", "evaluate_motion", "evaluation_set"]
+
+_SHORTEST = 20  # frames
+_TALL_M = 1.7
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EvaluationSet:
+    """What is measured on.
+
+    Attributes:
+        words: One line that says so.
+        clips: The truth.
+        examples: Other people's clips, for the baselines that learn; may be empty.
+    """
+
+    words: str
+    clips: tuple[TrueClip, ...]
+    examples: tuple[TrueClip, ...] = ()
+
+    @property
+    def minutes(self) -> float:
+        """How long the clips are together."""
+        return sum(true.clip.duration_s for true in self.clips) / 60
+
+
+def evaluation_set(path: str | Path | None) -> EvaluationSet:
+    """Return the clips of a file or folder, or without one those that the package makes.
+
+    A packed set with a split gives its "dev" clips as the truth and its "train" clips as examples.
+    Other clips are put on the canonical skeleton first.
+
+    Raises:
+        FileMissingError, FormatError: There is nothing usable there.
+    """
+    if path is None:
+        made = body_of(close_up(), name="close-up", subject="scripted")
+        return EvaluationSet(
+            words="one scripted clip of 8 s that the package makes: it shows that everything runs, "
+            "not how good it is; give captured motion with --data",
+            clips=(made,),
+        )
+    given = Path(path)
+    if given.is_file() and is_packed(given):
+        return _packed(given)
+    files = sorted(p for p in given.rglob("*") if p.is_file()) if given.is_dir() else [given]
+    clips: list[TrueClip] = []
+    for file in files:
+        if given.is_dir() and (extension(file) not in CLIP_READERS or _is_avatar(file)):
+            continue
+        if file.suffix == ".npz" and is_packed(file):
+            clips += read_packed(file)
+            continue
+        try:
+            clips.append(_canonical(file))
+        except TwinError:
+            if not given.is_dir():
+                raise
+    usable = _usable(clips)
+    if not usable:
+        raise FormatError(
+            f"--data: expected motion clips of {_SHORTEST} frames or more, got none: {given}"
+        )
+    return EvaluationSet(words=f"{len(usable)} clips of {given.name}", clips=usable)
+
+
+def evaluate_motion(
+    data: EvaluationSet, *, say: Callable[[str], None] = lambda _: None
+) -> tuple[list[Row], dict[str, Any]]:
+    """Return a row for every task and method, and what they were measured on.
+
+    Args:
+        data: See `evaluation_set`.
+        say: Told what is being measured.
+    """
+    worn: list[Follower] = []
+    if data.examples:
+        worn += [MeanPose(data.examples), NearestNeighbour(data.examples)]
+    worn.append(AnalyticTrackers())
+    seen: list[Follower] = [AnalyticWebcam()]
+    rows: list[Row] = []
+    for follower in worn:
+        say(f"headset: {follower.name}")
+        rows.append(headset(follower, data.clips))
+    for legs in (True, False):
+        for follower in seen:
+            say(f"webcam{'' if legs else ', legs hidden'}: {follower.name}")
+            rows.append(webcam(follower, data.clips, legs=legs))
+    for lost_s in DROPOUTS_S:
+        for follower in worn[-1:]:
+            say(f"hands lost {lost_s:g} s: {follower.name}")
+            row = dropouts(follower, data.clips, lost_s=lost_s)
+            rows += [] if row is None else [row]
+    about = {
+        "data": data.words,
+        "clips": len(data.clips),
+        "subjects": len({true.subject for true in data.clips}),
+        "minutes": round(data.minutes, 2),
+        "noise_version": NOISE_VERSION,
+    }
+    return rows, about
+
+
+def _packed(path: Path) -> EvaluationSet:
+    dev, train = (_usable(read_packed(path, split=split)) for split in ("dev", "train"))
+    if dev and train and {t.subject for t in dev} != {t.subject for t in train}:
+        subjects = len({true.subject for true in dev})
+        return EvaluationSet(
+            words=f"the dev split of {path.name}: {len(dev)} clips of {subjects} subjects "
+            "whom nothing was learnt from",
+            clips=dev,
+            examples=train,
+        )
+    every = _usable(read_packed(path))
+    return EvaluationSet(words=f"all {len(every)} clips of {path.name}", clips=every)
+
+
+def _usable(clips: Iterable[TrueClip]) -> tuple[TrueClip, ...]:
+    return tuple(true for true in clips if len(true.clip) >= _SHORTEST)
+
+
+def _canonical(path: Path) -> TrueClip:
+    clip = load_clip(path)
+    moved = retarget(clip, humanoid_skeleton(_TALL_M), config=RetargetConfig(plant_feet=False))
+    return body_of(moved, name=path.stem)
+
+
+def _is_avatar(path: Path) -> bool:
+    return path.suffix.lower() in {".vrm", ".glb", ".gltf", ".usdz"}
