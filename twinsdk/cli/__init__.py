@@ -26,6 +26,7 @@ _COMMANDS = (
     "replay",
     "relay",
     "keys",
+    "evaluate",
     "models",
     "doctor",
 )
