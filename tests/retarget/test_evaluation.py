@@ -1,4 +1,4 @@
-"""The evaluation measures what it says: known answers, wrong methods found out, random skeletons."""
+"""The evaluation measures what it says: known answers, wrong methods, random skeletons."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ __all__ = ["Document", "load", "resource", "size", "whole", "write_glb"]
 
 _MAGIC, _JSON, _BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
 MAX_ITEMS = 1 << 17
+_LONGEST_NAME = 255  # letters; what file systems take
 # Meshes behind these cannot be read without their own decoders.
 _UNREADABLE = frozenset(
     {
@@ -261,6 +262,7 @@ def resource(uri: str, folder: Path, where: str) -> bytes:
             raise FormatError(f"{where}: expected base64 data ({error})") from None
     name = unquote(uri)
     target = (folder / name).resolve()
-    if "://" in name or not target.is_relative_to(folder.resolve()):
+    inside = target.is_relative_to(folder.resolve())
+    if "://" in name or not inside or len(name) > _LONGEST_NAME:
         raise FormatError(f"{where}: expected a file beside this one, got {uri[:80]!r}")
     return read_bytes(target, what=where)
