@@ -2,6 +2,7 @@
 #include "arrays.hpp"
 
 PYBIND11_MODULE(_kernel, m, pybind11::mod_gil_not_used()) {
+  twinsdk::AddBody(m);
   twinsdk::AddNumbers(m);
   twinsdk::AddPoses(m);
   twinsdk::AddRetarget(m);

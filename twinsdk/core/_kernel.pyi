@@ -49,6 +49,42 @@ def two_bone(
     lower: _F32,
 ) -> None: ...
 
+class BodySolver:
+    def __init__(
+        self,
+        *,
+        unknowns: int,
+        segments: int,
+        parents: _I32,
+        unknown: _I32,
+        share: _F64,
+        low: _F64,
+        high: _F64,
+        segment: _I32,
+        point_joints: _I32,
+    ) -> None: ...
+    def solve(
+        self,
+        *,
+        offsets: _F64,
+        points: _F64,
+        seen: _F64,
+        anchors: _F64,
+        forecast: _F64,
+        forecast_weights: _F64,
+        neutral: _F64,
+        neutral_weights: _F64,
+        root_forecast: _F64,
+        root_weights: _F64,
+        numbers: _F64,
+        iterations: int,
+        rotations: _F64,
+        root: _F64,
+        residuals: _F64,
+        information: _F64,
+        downhill: _F64,
+    ) -> float: ...
+
 class RetargetStep:
     def __init__(self, plan: Mapping[str, object]) -> None: ...
     def step(

@@ -1,0 +1,120 @@
+// The body solver; twinsdk/core/body_solver.py checks shapes in words before.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "arrays.hpp"
+#include "twinsdk/body_solver.hpp"
+
+namespace twinsdk {
+namespace {
+
+template <class T>
+std::vector<T> Numbers(const Array<T>& array) {
+  return std::vector<T>(array.data(), array.data() + array.size());
+}
+
+// A solver works in memory of its own, so one call at a time.
+struct Guarded {
+  explicit Guarded(BodyTopology topology) : solver(std::move(topology)) {}
+  BodySolver solver;
+  std::mutex busy;
+};
+
+std::unique_ptr<Guarded> Build(std::int32_t unknowns, std::int32_t segments,
+                               const Array<std::int32_t>& parents,
+                               const Array<std::int32_t>& unknown, const Array<double>& share,
+                               const Array<double>& low, const Array<double>& high,
+                               const Array<std::int32_t>& segment,
+                               const Array<std::int32_t>& point_joints) {
+  const py::ssize_t joints = parents.size();
+  Expect(unknowns >= 4 && segments >= 0 && unknowns + segments <= 64, "unknowns, segments");
+  Expect(joints > 0 && unknown.size() == 3 * joints && share.size() == 3 * joints, "unknown");
+  Expect(low.size() == 3 * joints && high.size() == 3 * joints, "low, high");
+  Expect(segment.size() == joints, "segment");
+  BodyTopology topology = {unknowns,         segments,         Numbers(parents),
+                           Numbers(unknown), Numbers(share),   Numbers(low),
+                           Numbers(high),    Numbers(segment), Numbers(point_joints)};
+  for (py::ssize_t j = 0; j < joints; ++j) {
+    Expect(topology.parents[j] >= (j > 0 ? 0 : -1) && topology.parents[j] < j, "parents");
+    Expect(topology.segment[j] >= -1 && topology.segment[j] < segments, "segment");
+    for (int a = 0; a < 3; ++a) {
+      const std::int32_t index = topology.unknown[3 * j + a];
+      Expect(index == -1 || (index >= 4 && index < unknowns), "unknown");
+    }
+  }
+  for (const std::int32_t joint : topology.point_joints) {
+    Expect(joint >= 0 && joint < joints, "point_joints");
+  }
+  return std::make_unique<Guarded>(std::move(topology));
+}
+
+double Solve(Guarded& guarded, const Array<double>& offsets, const Array<double>& points,
+             const Array<double>& seen, const Array<double>& anchors, const Array<double>& forecast,
+             const Array<double>& forecast_weights, const Array<double>& neutral,
+             const Array<double>& neutral_weights, const Array<double>& root_forecast,
+             const Array<double>& root_weights, const Array<double>& numbers,
+             std::int32_t iterations, Array<double>& rotations, Array<double>& root,
+             Array<double>& residuals, Array<double>& information, Array<double>& downhill) {
+  const std::lock_guard<std::mutex> lock(guarded.busy);
+  BodySolver& solver = guarded.solver;
+  const auto joints = static_cast<py::ssize_t>(solver.topology().parents.size());
+  const auto count = static_cast<py::ssize_t>(solver.topology().point_joints.size());
+  const py::ssize_t segments = solver.topology().segments;
+  Expect(offsets.size() == 3 * joints && neutral.size() == 3 * joints, "offsets, neutral");
+  Expect(points.size() == 3 * count && seen.size() == 5 * count, "points, seen");
+  Expect(anchors.size() == 6 * count && residuals.size() == 6 * count, "anchors, residuals");
+  Expect(forecast.size() == 4 * joints && rotations.size() == 4 * joints, "forecast, rotations");
+  Expect(forecast_weights.size() == 3 * joints, "forecast_weights");
+  Expect(neutral_weights.size() == 3 * joints, "neutral_weights");
+  Expect(root_forecast.size() == 3 && root_weights.size() == 3 && root.size() == 3, "root");
+  Expect(numbers.size() == 7 && iterations >= 0, "numbers, iterations");
+  Expect(information.size() == segments * segments && downhill.size() == segments, "information");
+  const double* n = numbers.data();
+  const BodyProblem problem = {offsets.data(),
+                               points.data(),
+                               seen.data(),
+                               anchors.data(),
+                               forecast.data(),
+                               forecast_weights.data(),
+                               neutral.data(),
+                               neutral_weights.data(),
+                               root_forecast.data(),
+                               root_weights.data(),
+                               n[0],
+                               n[1],
+                               n[2],
+                               n[3],
+                               n[4],
+                               n[5],
+                               n[6],
+                               iterations};
+  // A tenth of a millisecond: releasing the GIL would gain nothing.
+  return solver.Solve(problem, rotations.mutable_data(), root.mutable_data(),
+                      residuals.mutable_data(), information.mutable_data(),
+                      downhill.mutable_data());
+}
+
+}  // namespace
+
+void AddBody(py::module_& m) {
+  py::class_<Guarded>(m, "BodySolver")
+      .def(py::init(&Build), py::kw_only(), py::arg("unknowns"), py::arg("segments"),
+           py::arg("parents").noconvert(), py::arg("unknown").noconvert(),
+           py::arg("share").noconvert(), py::arg("low").noconvert(), py::arg("high").noconvert(),
+           py::arg("segment").noconvert(), py::arg("point_joints").noconvert())
+      .def("solve", &Solve, py::kw_only(), py::arg("offsets").noconvert(),
+           py::arg("points").noconvert(), py::arg("seen").noconvert(),
+           py::arg("anchors").noconvert(), py::arg("forecast").noconvert(),
+           py::arg("forecast_weights").noconvert(), py::arg("neutral").noconvert(),
+           py::arg("neutral_weights").noconvert(), py::arg("root_forecast").noconvert(),
+           py::arg("root_weights").noconvert(), py::arg("numbers").noconvert(),
+           py::arg("iterations"), py::arg("rotations").noconvert(), py::arg("root").noconvert(),
+           py::arg("residuals").noconvert(), py::arg("information").noconvert(),
+           py::arg("downhill").noconvert());
+}
+
+}  // namespace twinsdk

@@ -1,0 +1,282 @@
+"""Joint rotations, root and bone lengths of one person, frame by frame, by the body solver.
+
+The image is believed: points lie on their rays within a centimetre. Depth is a weak hint. What
+the two leave open is settled by fixed bone lengths, limits of joints and the forecast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from twinsdk.core import quat
+from twinsdk.core.arrays import Array
+from twinsdk.core.body_solver import BodyProblem, BodySolution, BodySolver
+from twinsdk.core.landmarks import ImageLandmarks
+from twinsdk.motion.body import (
+    JOINTS,
+    MODEL,
+    NEUTRAL_WEIGHTS,
+    OFFSETS,
+    POINT_OFFSETS,
+    POINTS,
+    row,
+)
+from twinsdk.motion.lengths import SessionLengths
+from twinsdk.motion.points import BODY
+from twinsdk.motion.smooth import blend_amount
+from twinsdk.motion.vectors import matrix_of
+
+__all__ = ["BodyEstimate", "BodyEstimator", "EstimatorConfig"]
+
+_COUNT, _SEEN = len(JOINTS), len(POINTS)
+_COLLARS = [row("leftShoulder"), row("rightShoulder")]
+_ARMS = [row("leftUpperArm"), row("rightUpperArm")]
+_RAISE, _LOWER, _FORWARD = 0.35, 0.05, 0.16  # radians a collar follows its arm at full reach
+_FAR_OFF = 8.0  # mean square of a limb's residuals beyond which another start is tried
+_LEAST_SEEN = 0.2
+_LIMBS = (("left", "Arm"), ("right", "Arm"), ("left", "Leg"), ("right", "Leg"))
+_PARTS = {
+    "Arm": (("UpperArm", "LowerArm"), ("Elbow", "Wrist")),
+    "Leg": (("UpperLeg", "LowerLeg", "Foot"), ("Knee", "Ankle", "Heel", "FootIndex")),
+}
+
+
+def _members() -> tuple[Array, Array]:
+    """Return which joints (N, 4) and which points (P, 4) are of which limb, 0 or 1."""
+    joints, points = np.zeros((_COUNT, 4)), np.zeros((_SEEN, 4))
+    used = POINTS.tolist()
+    for limb, (side, kind) in enumerate(_LIMBS):
+        for part in _PARTS[kind][0]:
+            joints[row(side + part), limb] = 1
+        for part in _PARTS[kind][1]:
+            points[used.index(BODY[side + part]), limb] = 1
+    return joints, points
+
+
+_LIMB_OF_JOINT, _LIMB_OF_POINT = _members()
+_PER_LIMB = _LIMB_OF_POINT.sum(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimatorConfig:
+    """How far what is measured and what is forecast are believed.
+
+    Attributes:
+        across_m: Deviation of a point across its ray.
+        depth_m: Deviation of a depth.
+        turn_rad: Deviation of a joint's forecast at rest after 1/30 s.
+        turn_gain: And what a radian a second adds to it.
+        root_m, root_gain: The same of the root's place across the line of sight.
+        away_m, away_gain: And along it.
+    """
+
+    across_m: float = 0.012
+    depth_m: float = 0.07
+    turn_rad: float = 0.03
+    turn_gain: float = 0.03
+    root_m: float = 0.01
+    root_gain: float = 0.03
+    away_m: float = 0.01
+    away_gain: float = 0.03
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BodyEstimate:
+    """A frame's result in the camera's axes.
+
+    Attributes:
+        rotations: (N, 4) xyzw local, in the order of `JOINTS`; the hips' own is camera_from_hips.
+        root: (3,) metres, the hips joint before the camera.
+        residuals: (P, 6) in deviations.
+    """
+
+    rotations: Array
+    root: Array
+    residuals: Array
+
+
+class BodyEstimator:
+    """Follows one person.
+
+    Args:
+        height_m: Of the person.
+        config: See there.
+    """
+
+    def __init__(self, *, height_m: float, config: EstimatorConfig | None = None) -> None:
+        self._config = config or EstimatorConfig()
+        self._scale = height_m / 1.70
+        self._solver = BodySolver(MODEL)
+        self._points = POINT_OFFSETS * self._scale
+        self.lengths = SessionLengths()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the person."""
+        self.lengths.reset()
+        self.forget_pose()
+
+    def forget_pose(self) -> None:
+        """Forget how the person stood; their lengths stay."""
+        self._last: BodyEstimate | None = None
+        self._turning = np.zeros((_COUNT, 3))
+        self._moving = np.zeros(3)
+        self._depth_scale = 1.0
+
+    def offsets(self) -> Array:
+        """Return parent_from_joint (N, 3) of the person as known so far, metres."""
+        return self.lengths.stretched(OFFSETS) * self._scale
+
+    def step(
+        self,
+        points: Array,
+        image: ImageLandmarks,
+        seen: Array,
+        *,
+        start: Callable[[], tuple[Array, Array]],
+        focal_px: float,
+        step_s: float,
+    ) -> BodyEstimate:
+        """Return where the person is.
+
+        Args:
+            points: (33, 3) the tracker's points in space about the hips, camera axes, metres.
+            image: The same on the image.
+            seen: (33,) in [0, 1].
+            start: Makes rotations (N, 4) and root (3,) without a memory, for the first frame and
+                where the forecast leads nowhere.
+            focal_px: Focal length.
+            step_s: Seconds since the last frame.
+        """
+        first = self._last is None
+        rotations, root = start() if self._last is None else self._forecast(self._last, step_s)
+        problem = self._problem(points, image, seen, rotations, root, focal_px, step_s)
+        if first:
+            solution = self._begin(problem, rotations, root)
+        else:
+            solution = self._solver.solve(problem, rotations, root)
+        if not first:
+            solution = self._second_try(problem, solution, start)
+        self._remember(solution, 0.0 if first else step_s)
+        self.lengths.add(solution.information, solution.downhill, step_s)
+        self._last = BodyEstimate(
+            rotations=solution.rotations, root=solution.root, residuals=solution.residuals
+        )
+        return self._last
+
+    def _begin(self, problem: BodyProblem, rotations: Array, root: Array) -> BodySolution:
+        """Return the solution that owes nothing to the past: from coarse to fine."""
+        free = replace(
+            problem,
+            forecast_weights=np.full((_COUNT, 3), 0.5),
+            root_weights=np.zeros(3),
+            iterations=10,
+            ray_scale=20 * problem.ray_scale,
+        )
+        coarse = self._solver.solve(free, rotations, root)
+        fine = replace(free, ray_scale=problem.ray_scale, forecast=coarse.rotations)
+        return self._solver.solve(fine, coarse.rotations, coarse.root)
+
+    def _forecast(self, last: BodyEstimate, step_s: float) -> tuple[Array, Array]:
+        turned = quat.from_rotation_vector(self._turning * step_s)
+        rotations = quat.normalize(quat.multiply(last.rotations, turned))
+        return rotations, last.root + self._moving * step_s
+
+    def _problem(
+        self,
+        points: Array,
+        image: ImageLandmarks,
+        seen: Array,
+        rotations: Array,
+        root: Array,
+        focal_px: float,
+        step_s: float,
+    ) -> BodyProblem:
+        c = self._config
+        width, height = image.size_px
+        sure = np.where(seen[POINTS] > _LEAST_SEEN, seen[POINTS], 0.0)
+        table = np.zeros((_SEEN, 5))
+        table[:, :2] = (image.uv[POINTS] - 0.5) * (width / focal_px, -height / focal_px)
+        away = max(-float(root[2]), 0.2)
+        table[:, 2] = sure * away / c.across_m
+        table[:, 3] = self._depth_scale * points[POINTS, 2]
+        table[:, 4] = sure / c.depth_m
+        late = np.sqrt(max(step_s, 1e-3) * 30)
+        speed = np.abs(self._turning)
+        forecast_weights = 1 / (late * (c.turn_rad + c.turn_gain * speed))
+        moving = np.abs(self._moving)
+        root_weights = 1 / (late * (np.array([c.root_m, c.root_m, c.away_m]) + _gains(c) * moving))
+        return BodyProblem(
+            offsets=self.offsets(),
+            points=self._points,
+            seen=table,
+            anchors=np.zeros((_SEEN, 6)),
+            forecast=rotations,
+            forecast_weights=forecast_weights,
+            neutral=_neutral(rotations),
+            neutral_weights=NEUTRAL_WEIGHTS,
+            root=root,
+            root_weights=root_weights,
+        )
+
+    def _second_try(
+        self,
+        problem: BodyProblem,
+        first: BodySolution,
+        start: Callable[[], tuple[Array, Array]],
+    ) -> BodySolution:
+        """Return the better of `first` and what begins without memory where `first` is far off.
+
+        A limb that has passed the plane of the image is a local minimum: it leans to the camera
+        where it should lean away, or the other way round.
+        """
+        square = first.residuals[:, :3] ** 2
+        worst = np.maximum(square[:, 0] + square[:, 1], square[:, 2]) @ _LIMB_OF_POINT / _PER_LIMB
+        lost = (_LIMB_OF_JOINT @ (worst > _FAR_OFF)) > 0
+        if not lost.any():
+            return first
+        rotations, _ = start()
+        rotations = np.where(lost[:, None], rotations, first.rotations)
+        free = replace(
+            problem,
+            forecast=rotations,
+            forecast_weights=np.where(lost[:, None], 0.5, problem.forecast_weights),
+        )
+        second = self._solver.solve(free, rotations, first.root)
+        return second if _cost(second, problem) < 0.8 * _cost(first, problem) else first
+
+    def _remember(self, solution: BodySolution, step_s: float) -> None:
+        if self._last is None or step_s <= 0:
+            return
+        between = quat.multiply(quat.conjugate(self._last.rotations), solution.rotations)
+        share = blend_amount(4.0, step_s)
+        self._turning += share * (quat.to_rotation_vector(between) / step_s - self._turning)
+        self._moving += share * ((solution.root - self._last.root) / step_s - self._moving)
+
+
+def _cost(solution: BodySolution, problem: BodyProblem) -> float:
+    """Return how far a solution is from what is measured, as the solver counts it."""
+    square = solution.residuals[:, :3] ** 2
+    across, deep = square[:, 0] + square[:, 1], square[:, 2]
+    across = across / (1 + across / problem.ray_scale**2)
+    deep = deep / (1 + deep / problem.depth_scale**2)
+    return float((across + deep).sum())
+
+
+def _gains(c: EstimatorConfig) -> Array:
+    return np.array([c.root_gain, c.root_gain, c.away_gain])
+
+
+def _neutral(rotations: Array) -> Array:
+    """Return neutral rotation vectors (N, 3): a collar bone follows its upper arm."""
+    neutral = np.zeros((_COUNT, 3))
+    along = matrix_of(rotations[_ARMS])[:, :, 0] * np.array([[1.0], [-1.0]])
+    along = (matrix_of(rotations[_COLLARS]) @ along[..., None])[..., 0]
+    side = np.array([1.0, -1.0])
+    raised = np.where(along[:, 1] > 0, _RAISE, _LOWER) * along[:, 1] * side
+    neutral[_COLLARS, 1] = -_FORWARD * along[:, 2] * side
+    neutral[_COLLARS, 2] = raised
+    return neutral

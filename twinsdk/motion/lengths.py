@@ -1,0 +1,79 @@
+"""A person's bone lengths, learnt over a session, and how sure they are.
+
+Every frame tells something of the lengths: much of a bone seen in full, nothing of one that points
+at the camera. What frames tell adds up; people's proportions and the height asked for are where it
+begins. One camera cannot tell a small person from a distant one, so the height is held.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twinsdk.core.arrays import Array
+from twinsdk.motion.body import MODEL, OFFSETS, SEGMENTS, row
+
+__all__ = ["SessionLengths"]
+
+# Deviation of each length's share of the height among people.
+_SPREADS = {"hips": 0.1, "trunk": 0.05, "neck": 0.07, "shoulders": 0.05}
+_LIMB_SPREAD = 0.10
+_HEIGHT_SPREAD = 0.01
+_EVERY_S = 0.1
+# Frames that follow each other err alike: a tenth of what they tell is news.
+_NEWS = 0.1
+_EASE_S = 0.5
+_LEAST, _MOST = -0.25, 0.25
+
+
+def _stature() -> Array:
+    """Return how the height grows with the log of each length, in shares of the height (K,)."""
+    shares = np.zeros(len(SEGMENTS))
+    for name in ("spine", "chest", "upperChest", "neck", "head"):
+        shares[MODEL.segment[row(name)]] += OFFSETS[row(name)][1]
+    for name in ("LowerLeg", "Foot"):
+        j = row(f"left{name}")
+        shares[MODEL.segment[j]] -= OFFSETS[j][1]
+    # The head above its joint and the foot below the ankle keep their size.
+    return np.asarray(shares / 1.70)
+
+
+class SessionLengths:
+    """Learns the lengths of `SEGMENTS`.
+
+    Attributes:
+        logs: (K,) natural logs of each length over that of a skeleton of the same height.
+    """
+
+    def __init__(self) -> None:
+        self._prior = np.diag([_SPREADS.get(name, _LIMB_SPREAD) ** -2.0 for name in SEGMENTS])
+        stature = _stature()
+        self._prior += np.outer(stature, stature) / _HEIGHT_SPREAD**2
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the person."""
+        self.logs = np.zeros(len(SEGMENTS))
+        self._goal = np.zeros(len(SEGMENTS))
+        self._information = self._prior.copy()
+        self._sum = np.zeros(len(SEGMENTS))
+        self._since_s = 0.0
+
+    def add(self, information: Array, downhill: Array, step_s: float) -> None:
+        """Take what one frame tells, as `BodySolution` has it, `step_s` after the last."""
+        self._since_s += step_s
+        if self._since_s >= _EVERY_S:
+            self._since_s = 0.0
+            self._information += _NEWS * information
+            self._sum += _NEWS * (information @ self.logs + downhill)
+            goal = np.linalg.solve(self._information, self._sum)
+            self._goal = np.minimum(np.maximum(goal, _LEAST), _MOST)
+        self.logs = self.logs + min(step_s / _EASE_S, 1.0) * (self._goal - self.logs)
+
+    def deviations(self) -> Array:
+        """Return the standard deviations (K,) of the logs."""
+        return np.asarray(np.sqrt(np.diag(np.linalg.inv(self._information))))
+
+    def stretched(self, offsets: Array) -> Array:
+        """Return the offsets (N, 3) with each length as learnt."""
+        grown = np.exp(self.logs)[MODEL.segment]
+        return np.asarray(offsets * np.where(MODEL.segment >= 0, grown, 1.0)[:, None])
