@@ -12,19 +12,18 @@
 namespace twinsdk {
 namespace {
 
-// Whether every number is finite: a finite number times 0 is 0, NaN and infinity give NaN.
-bool AllFinite(const Array<float>& array) {
-  const float* values = array.data();
-  const std::int64_t count = array.size();
-  float sums[8] = {};
-  std::int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    for (int k = 0; k < 8; ++k) sums[k] += values[i + k] * 0.0f;
+// Whether `value` can be used as it is: float32, C-contiguous, finite, of that shape; an item of
+// the shape is an exact size, or text for any.
+bool IsF32(py::handle value, const py::tuple& shape) {
+  if (!Array<float>::check_(value)) return false;
+  const auto array = py::reinterpret_borrow<py::array>(value);
+  if (array.ndim() != static_cast<py::ssize_t>(shape.size())) return false;
+  for (py::ssize_t i = 0; i < array.ndim(); ++i) {
+    const py::handle wanted = PyTuple_GET_ITEM(shape.ptr(), i);
+    if (PyUnicode_Check(wanted.ptr())) continue;
+    if (py::cast<py::ssize_t>(wanted) != array.shape(i)) return false;
   }
-  for (; i < count; ++i) sums[0] += values[i] * 0.0f;
-  float sum = 0;
-  for (const float s : sums) sum += s;
-  return sum == 0;
+  return AllFinite(static_cast<const float*>(array.data()), array.size());
 }
 
 py::tuple BindParse(const py::buffer& text, Array<double>& out) {
@@ -86,7 +85,7 @@ py::bytes BindFormat(const Array<double>& rows, int decimals) {
 }  // namespace
 
 void AddNumbers(py::module_& m) {
-  m.def("all_finite", &AllFinite, py::arg("array").noconvert());
+  m.def("is_f32", &IsF32, py::arg("value"), py::arg("shape"));
   m.def("parse_numbers", &BindParse, py::arg("text"), py::arg("out").noconvert());
   m.def("rotations_from_euler", &BindEuler, py::arg("degrees").noconvert(),
         py::arg("columns").noconvert(), py::arg("axes"), py::arg("rotations").noconvert());

@@ -1,5 +1,7 @@
 // The kernels of one pose: quaternions, forward kinematics, the codec, two-bone limbs.
+#include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "arrays.hpp"
 #include "twinsdk/kinematics.hpp"
@@ -10,25 +12,47 @@
 namespace twinsdk {
 namespace {
 
-void BindForward(const Array<std::int32_t>& parents, const Array<float>& rest_translations,
-                 const Array<float>& rotations, const Array<float>& root_translations,
-                 Array<float>& world_rotations, Array<float>& world_positions) {
+// Items of long arrays from which on releasing the GIL pays.
+constexpr std::int64_t kLong = 4096;
+
+template <class Function>
+void WithoutGilIfLong(std::int64_t count, Function function) {
+  if (count < kLong) return function();
+  const py::gil_scoped_release release;
+  function();
+}
+
+// World rotations and positions, or None where a rotation or a root is not float32, C-contiguous
+// and of the shapes (..., J, 4) and (..., 3).
+py::object BindForward(const Array<std::int32_t>& parents, const Array<float>& rest_translations,
+                       py::handle rotations, py::handle root_translations) {
   const std::int64_t joints = parents.size();
-  const std::int64_t frames = root_translations.size() / 3;
   Expect(joints > 0 && rest_translations.size() == 3 * joints, "rest_translations");
-  Expect(rotations.size() == frames * joints * 4, "rotations");
-  Expect(world_rotations.size() == frames * joints * 4, "world_rotations");
-  Expect(world_positions.size() == frames * joints * 3, "world_positions");
-  const ForwardJob job = {frames,
+  if (!Array<float>::check_(rotations) || !Array<float>::check_(root_translations)) {
+    return py::none();
+  }
+  const auto local = py::reinterpret_borrow<Array<float>>(rotations);
+  const auto roots = py::reinterpret_borrow<Array<float>>(root_translations);
+  const py::ssize_t lead = local.ndim() - 2;
+  if (lead < 0 || roots.ndim() != lead + 1 || roots.shape(lead) != 3 ||
+      local.shape(lead) != joints || local.shape(lead + 1) != 4 ||
+      !std::equal(local.shape(), local.shape() + lead, roots.shape())) {
+    return py::none();
+  }
+  std::vector<py::ssize_t> shape(local.shape(), local.shape() + local.ndim());
+  Array<float> world_rotations(shape);
+  shape.back() = 3;
+  Array<float> world_positions(shape);
+  const ForwardJob job = {roots.size() / 3,
                           static_cast<std::int32_t>(joints),
                           parents.data(),
                           rest_translations.data(),
-                          rotations.data(),
-                          root_translations.data(),
+                          local.data(),
+                          roots.data(),
                           world_rotations.mutable_data(),
                           world_positions.mutable_data()};
-  const py::gil_scoped_release release;
-  ForwardKinematics(job);
+  WithoutGilIfLong(local.size() / 4, [&job] { ForwardKinematics(job); });
+  return py::make_tuple(world_rotations, world_positions);
 }
 
 // Calls a codec over arrays of which each item is `from` and `to` numbers long.
@@ -60,16 +84,6 @@ void BindEncodeUnit8(const Array<float>& weights, Array<std::uint8_t>& out) {
 }
 void BindDecodeUnit8(const Array<std::uint8_t>& codes, Array<float>& out) {
   Convert(&DecodeUnit8, codes, out, 1, 1);
-}
-
-// Items of long arrays from which on releasing the GIL pays.
-constexpr std::int64_t kLong = 4096;
-
-template <class Function>
-void WithoutGilIfLong(std::int64_t count, Function function) {
-  if (count < kLong) return function();
-  const py::gil_scoped_release release;
-  function();
 }
 
 void BindMultiply(const Array<float>& a, const Array<float>& b, Array<float>& out) {
@@ -114,10 +128,9 @@ void BindTwoBone(const Array<float>& roots, const Array<float>& middles, const A
 }  // namespace
 
 void AddPoses(py::module_& m) {
-  m.def("forward_kinematics", &BindForward, py::kw_only(), py::arg("parents").noconvert(),
-        py::arg("rest_translations").noconvert(), py::arg("rotations").noconvert(),
-        py::arg("root_translations").noconvert(), py::arg("world_rotations").noconvert(),
-        py::arg("world_positions").noconvert());
+  m.def("forward_kinematics", &BindForward, py::arg("parents").noconvert(),
+        py::arg("rest_translations").noconvert(), py::arg("rotations"),
+        py::arg("root_translations"));
   m.def("encode48", &BindEncode48, py::arg("rotations").noconvert(), py::arg("out").noconvert());
   m.def("decode48", &BindDecode48, py::arg("words").noconvert(), py::arg("out").noconvert());
   m.def("encode32", &BindEncode32, py::arg("rotations").noconvert(), py::arg("out").noconvert());

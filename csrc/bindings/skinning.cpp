@@ -13,6 +13,7 @@
 #endif
 
 #include "arrays.hpp"
+#include "given.hpp"
 #include "twinsdk/isa.hpp"
 #include "twinsdk/normals.hpp"
 #include "twinsdk/pool.hpp"
@@ -73,10 +74,18 @@ class LazyPool {
   long process_ = Process();
 };
 
-Method MethodNamed(const std::string& name) {
-  if (name == "linear") return Method::kLinear;
-  if (name == "dual") return Method::kDual;
-  throw std::invalid_argument("method: expected linear or dual");
+constexpr long kMostThreads = 64;
+
+// How a call is to skin, as the caller gave it.
+struct Options {
+  py::handle method, block_order, threads;
+};
+
+bool ReadMethod(py::handle given, Method* method) {
+  if (!PyUnicode_Check(given.ptr())) return false;
+  const bool dual = PyUnicode_CompareWithASCIIString(given.ptr(), "dual") == 0;
+  *method = dual ? Method::kDual : Method::kLinear;
+  return dual || PyUnicode_CompareWithASCIIString(given.ptr(), "linear") == 0;
 }
 
 class BoundRig {
@@ -117,33 +126,53 @@ class BoundRig {
     rig_ = std::make_unique<const Rig>(source);
   }
 
-  void SkinWith(const Array<float>& matrices, const MaybeArray<float>& morph_weights,
-                const MaybeArray<float>& points, Array<float>& positions,
-                MaybeArray<float>& normals, const std::string& method, bool block_order,
-                int threads) {
-    const std::int64_t size = 12 * std::int64_t{rig_->joint_count};
-    const std::int64_t frames = matrices.size() / size;
-    Expect(matrices.size() == frames * size, "matrices");
-    SkinJob job = Outputs(frames, morph_weights, positions, normals, method, block_order);
-    job.matrices = matrices.data();
-    job.points = DataOrNull(points);
-    if (points) job.points_stride = PointsStride(*points, frames);
-    const py::gil_scoped_release release;
-    SkinScratch scratch;
-    SkinMatrices(*rig_, job, {isa_, pool_.Get(threads)}, &scratch);
+  // Returns the positions, or None where an argument is unfit: see given.hpp.
+  py::object SkinWith(py::handle matrices, py::handle morph_weights, py::handle points,
+                      py::object out, py::handle normals, py::handle method, py::handle block_order,
+                      py::handle threads) {
+    const std::int64_t joints = rig_->joint_count, v = rig_->vertex_count;
+    Lead lead;
+    SkinJob job = {};
+    int workers = 1;
+    if (!FindLead(matrices, {joints, 3, 4}, &lead) ||
+        !Read(matrices, {joints, 3, 4}, lead, &job.matrices) ||
+        !(Read(points, {v, 3}, Lead{}, &job.points) || Read(points, {v, 3}, lead, &job.points)) ||
+        !Prepare(lead, morph_weights, normals, {method, block_order, threads}, &out, &job,
+                 &workers)) {
+      return py::none();
+    }
+    if (!points.is_none() && py::reinterpret_borrow<py::array>(points).ndim() == 3) {
+      job.points_stride = 3 * v;
+    }
+    {
+      const py::gil_scoped_release release;
+      SkinScratch scratch;
+      SkinMatrices(*rig_, job, {isa_, pool_.Get(workers)}, &scratch);
+    }
+    return out;
   }
 
-  void Pose(const Array<float>& rotations, const Array<float>& root_translations,
-            const MaybeArray<float>& morph_weights, Array<float>& positions,
-            MaybeArray<float>& normals, const std::string& method, bool block_order, int threads) {
-    Expect(!rig_->parents.empty(), "parents");
-    const std::int64_t frames = root_translations.size() / 3;
-    Expect(rotations.size() == frames * rig_->joint_count * 4, "rotations");
-    const PoseJob job = {rotations.data(), root_translations.data(),
-                         Outputs(frames, morph_weights, positions, normals, method, block_order)};
-    const py::gil_scoped_release release;
-    SkinScratch scratch;
-    SkinPoses(*rig_, job, {isa_, pool_.Get(threads)}, &scratch);
+  py::object Pose(py::handle rotations, py::handle root_translations, py::handle morph_weights,
+                  py::object out, py::handle normals, py::handle method, py::handle block_order,
+                  py::handle threads) {
+    const std::int64_t joints = rig_->joint_count;
+    Lead lead;
+    PoseJob job = {};
+    int workers = 1;
+    if (rig_->parents.empty() || root_translations.is_none() ||
+        !FindLead(rotations, {joints, 4}, &lead) ||
+        !Read(rotations, {joints, 4}, lead, &job.rotations) ||
+        !Read(root_translations, {3}, lead, &job.root_translations) ||
+        !Prepare(lead, morph_weights, normals, {method, block_order, threads}, &out, &job.skin,
+                 &workers)) {
+      return py::none();
+    }
+    {
+      const py::gil_scoped_release release;
+      SkinScratch scratch;
+      SkinPoses(*rig_, job, {isa_, pool_.Get(workers)}, &scratch);
+    }
+    return out;
   }
 
   void Gradients(const Array<float>& matrices, const MaybeArray<float>& points,
@@ -183,23 +212,20 @@ class BoundRig {
     return points.size() == one ? 0 : one;
   }
 
-  SkinJob Outputs(std::int64_t frames, const MaybeArray<float>& morph_weights,
-                  Array<float>& positions, MaybeArray<float>& normals, const std::string& method,
-                  bool block_order) const {
-    const std::int64_t rows = block_order ? kBlock * rig_->block_count : rig_->vertex_count;
-    Expect(positions.size() == frames * rows * 3, "positions");
-    Expect(!morph_weights || morph_weights->size() == frames * rig_->morph_count, "morph_weights");
-    Expect(!normals || (normals->size() == frames * rows * 3 &&
-                        rig_->normals.size() == rig_->positions.size()),
-           "normals");
-    SkinJob job = {};
-    job.frames = frames;
-    job.method = MethodNamed(method);
-    job.morph_weights = DataOrNull(morph_weights);
-    job.positions = positions.mutable_data();
-    job.normals = MutableOrNull(normals);
-    job.block_order = block_order;
-    return job;
+  // Reads what skin() and pose() share.
+  bool Prepare(const Lead& lead, py::handle morph_weights, py::handle normals,
+               const Options& options, py::object* out, SkinJob* job, int* threads) const {
+    job->frames = lead.frames;
+    if (!ReadMethod(options.method, &job->method) ||
+        !ReadBool(options.block_order, &job->block_order) ||
+        !ReadInt(options.threads, 1, kMostThreads, threads) ||
+        !Read(morph_weights, {rig_->morph_count}, lead, &job->morph_weights)) {
+      return false;
+    }
+    const std::int64_t rows = job->block_order ? kBlock * rig_->block_count : rig_->vertex_count;
+    if (!Fill(normals, {rows, 3}, lead, &job->normals)) return false;
+    if (job->normals != nullptr && rig_->normals.size() != rig_->positions.size()) return false;
+    return FillOrMake(out, {rows, 3}, lead, &job->positions);
   }
 
   Isa isa_;
@@ -221,14 +247,22 @@ class BoundNormals {
     normals_ = std::make_unique<const MeshNormals>(corners, count, vertex_count, owner);
   }
 
-  void Recompute(const Array<float>& vertices, Array<float>& normals, int threads) {
-    const std::int64_t size = 3 * normals_->vertex_count();
-    const std::int64_t frames = size ? vertices.size() / size : 0;
-    Expect(vertices.size() == frames * size && normals.size() == vertices.size(), "normals");
-    const float* points = vertices.data();
-    float* out = normals.mutable_data();
-    const py::gil_scoped_release release;
-    normals_->Recompute(points, frames, out, {isa_, pool_.Get(threads)});
+  // Returns the normals, or None where an argument is unfit: see given.hpp.
+  py::object Recompute(py::handle vertices, py::object out, py::handle threads) {
+    const Tail tail = {normals_->vertex_count(), 3};
+    Lead lead;
+    const float* points = nullptr;
+    float* normals = nullptr;
+    int workers = 1;
+    if (!FindLead(vertices, tail, &lead) || !Read(vertices, tail, lead, &points) ||
+        !ReadInt(threads, 1, kMostThreads, &workers) || !FillOrMake(&out, tail, lead, &normals)) {
+      return py::none();
+    }
+    {
+      const py::gil_scoped_release release;
+      normals_->Recompute(points, lead.frames, normals, {isa_, pool_.Get(workers)});
+    }
+    return out;
   }
 
  private:
@@ -251,13 +285,11 @@ void AddSkinning(py::module_& m) {
            py::arg("morph_offsets").noconvert(), py::arg("parents").noconvert(),
            py::arg("rest_translations").noconvert(), py::arg("inverse_bind").noconvert(),
            py::arg("isa"))
-      .def("skin", &BoundRig::SkinWith, py::kw_only(), py::arg("matrices").noconvert(),
-           py::arg("morph_weights").noconvert(), py::arg("points").noconvert(),
-           py::arg("positions").noconvert(), py::arg("normals").noconvert(), py::arg("method"),
+      .def("skin", &BoundRig::SkinWith, py::arg("matrices"), py::arg("morph_weights"),
+           py::arg("points"), py::arg("out"), py::arg("normals_out"), py::arg("method"),
            py::arg("block_order"), py::arg("threads"))
-      .def("pose", &BoundRig::Pose, py::kw_only(), py::arg("rotations").noconvert(),
-           py::arg("root_translations").noconvert(), py::arg("morph_weights").noconvert(),
-           py::arg("positions").noconvert(), py::arg("normals").noconvert(), py::arg("method"),
+      .def("pose", &BoundRig::Pose, py::arg("rotations"), py::arg("root_translations"),
+           py::arg("morph_weights"), py::arg("out"), py::arg("normals_out"), py::arg("method"),
            py::arg("block_order"), py::arg("threads"))
       .def("gradients", &BoundRig::Gradients, py::kw_only(), py::arg("matrices").noconvert(),
            py::arg("points").noconvert(), py::arg("grad_positions").noconvert(),
@@ -273,8 +305,8 @@ void AddSkinning(py::module_& m) {
                     const std::string&>(),
            py::kw_only(), py::arg("triangles").noconvert(), py::arg("vertex_count"),
            py::arg("owners").noconvert(), py::arg("isa"))
-      .def("recompute", &BoundNormals::Recompute, py::kw_only(), py::arg("vertices").noconvert(),
-           py::arg("normals").noconvert(), py::arg("threads"));
+      .def("recompute", &BoundNormals::Recompute, py::arg("vertices"), py::arg("out"),
+           py::arg("threads"));
 }
 
 }  // namespace twinsdk

@@ -99,6 +99,20 @@ char* WriteUnsigned(std::uint64_t value, char* out) {
 
 }  // namespace
 
+bool AllFinite(const float* values, std::int64_t count) noexcept {
+  // A finite number times 0 is 0, NaN and infinity give NaN. Independent sums, for speed.
+  constexpr int kSums = 32;
+  float sums[kSums] = {};
+  std::int64_t i = 0;
+  for (; i + kSums <= count; i += kSums) {
+    for (int k = 0; k < kSums; ++k) sums[k] += values[i + k] * 0.0f;
+  }
+  for (; i < count; ++i) sums[0] += values[i] * 0.0f;
+  float sum = 0;
+  for (const float s : sums) sum += s;
+  return sum == 0;
+}
+
 ParsedNumbers ParseNumbers(const char* text, std::size_t size, double* out,
                            std::int64_t capacity) noexcept {
   const char* at = text;

@@ -13,16 +13,10 @@ _U16 = npt.NDArray[np.uint16]
 _U32 = npt.NDArray[np.uint32]
 
 def supported_isas() -> tuple[str, ...]: ...
-def all_finite(array: _F32) -> bool: ...
+def is_f32(value: object, shape: tuple[int | str, ...]) -> bool: ...
 def forward_kinematics(
-    *,
-    parents: _I32,
-    rest_translations: _F32,
-    rotations: _F32,
-    root_translations: _F32,
-    world_rotations: _F32,
-    world_positions: _F32,
-) -> None: ...
+    parents: _I32, rest_translations: _F32, rotations: object, root_translations: object
+) -> tuple[_F32, _F32] | None: ...
 def encode48(rotations: _F32, out: _U16) -> None: ...
 def decode48(words: _U16, out: _F32) -> None: ...
 def encode32(rotations: _F32, out: _U32) -> None: ...
@@ -137,28 +131,26 @@ class Rig:
     ) -> None: ...
     def skin(
         self,
-        *,
-        matrices: _F32,
-        morph_weights: _F32 | None,
-        points: _F32 | None,
-        positions: _F32,
-        normals: _F32 | None,
-        method: str,
-        block_order: bool,
-        threads: int,
-    ) -> None: ...
+        matrices: object,
+        morph_weights: object,
+        points: object,
+        out: object,
+        normals_out: object,
+        method: object,
+        block_order: object,
+        threads: object,
+    ) -> _F32 | None: ...
     def pose(
         self,
-        *,
-        rotations: _F32,
-        root_translations: _F32,
-        morph_weights: _F32 | None,
-        positions: _F32,
-        normals: _F32 | None,
-        method: str,
-        block_order: bool,
-        threads: int,
-    ) -> None: ...
+        rotations: object,
+        root_translations: object,
+        morph_weights: object,
+        out: object,
+        normals_out: object,
+        method: object,
+        block_order: object,
+        threads: object,
+    ) -> _F32 | None: ...
     def gradients(
         self,
         *,
@@ -184,4 +176,4 @@ class MeshNormals:
     def __init__(
         self, *, triangles: _U32, vertex_count: int, owners: _I32 | None, isa: str
     ) -> None: ...
-    def recompute(self, *, vertices: _F32, normals: _F32, threads: int) -> None: ...
+    def recompute(self, vertices: object, out: object, threads: object) -> _F32 | None: ...

@@ -27,7 +27,6 @@ __all__ = [
     "MeshNormals",
     "PoseWire",
     "Rig",
-    "all_finite",
     "decode32",
     "decode48",
     "decode_unit8",
@@ -53,21 +52,10 @@ def supported_isas() -> tuple[str, ...]:
     return ("numpy",)
 
 
-def all_finite(array: F32) -> bool:
-    """Return whether no number is NaN or infinite."""
-    return bool(np.isfinite(array).all())
-
-
 def forward_kinematics(
-    *,
-    parents: I32,
-    rest_translations: F32,
-    rotations: F32,
-    root_translations: F32,
-    world_rotations: Array,
-    world_positions: Array,
-) -> None:
-    """Fill the world transforms of (..., J, 4) local rotations; see `kernel.forward_kinematics`."""
+    parents: I32, rest_translations: F32, rotations: Array, root_translations: Array
+) -> tuple[F32, F32]:
+    """Return the world transforms of local rotations; see `kernel.forward_kinematics`."""
     world_q = rotations.astype(np.float64)
     offsets = rest_translations.astype(np.float64)
     world_p = np.zeros((*world_q.shape[:-1], 3))
@@ -76,8 +64,7 @@ def forward_kinematics(
         above = world_q[..., parents[j], :]
         world_q[..., j, :] = quat.multiply(above, world_q[..., j, :])
         world_p[..., j, :] = world_p[..., parents[j], :] + quat.rotate(above, offsets[j])
-    world_rotations[...] = world_q
-    world_positions[...] = world_p
+    return world_q.astype(np.float32), world_p.astype(np.float32)
 
 
 def parse_numbers(text: bytes, out: F64) -> tuple[int, int]:

@@ -56,65 +56,58 @@ class Rig:
 
     def skin(
         self,
-        *,
         matrices: Array,
         morph_weights: F32 | None,
         points: F32 | None,
-        positions: F32,
-        normals: F32 | None,
+        out: F32,
+        normals_out: F32 | None,
         method: str,
         block_order: bool,
         threads: int,  # noqa: ARG002
-    ) -> None:
-        """Fill positions (T, V, 3) and unit normals of (T, J, 3, 4) matrices."""
+    ) -> F32:
+        """Fill and return positions (..., V, 3), and unit normals, of (..., J, 3, 4) matrices."""
         blend = self._linear if method == "linear" else self._dual
-        for t, frame in enumerate(matrices.astype(np.float64)):
+        lead = matrices.shape[:-3]
+        for t in np.ndindex(lead):
             start = self._vertices
             if points is not None:
-                start = points[min(t, len(points) - 1)].astype(np.float64)
+                start = (points[t] if points.ndim > 2 else points).astype(np.float64)
             if morph_weights is not None and self._offsets is not None:
                 start = start + np.einsum("e,evd->vd", morph_weights[t], self._offsets)
-            moved, turned = blend(frame, start)
-            self._write(positions[t], moved, block_order)
-            if normals is not None:
+            moved, turned = blend(matrices[t].astype(np.float64), start)
+            self._write(out[t], moved, block_order)
+            if normals_out is not None:
                 length = np.sqrt((turned * turned).sum(-1, keepdims=True))
-                self._write(normals[t], turned / np.where(length > 0, length, 1), block_order)
+                self._write(normals_out[t], turned / np.where(length > 0, length, 1), block_order)
+        return out
 
     def pose(
         self,
-        *,
         rotations: F32,
         root_translations: F32,
         morph_weights: F32 | None,
-        positions: F32,
-        normals: F32 | None,
+        out: F32,
+        normals_out: F32 | None,
         method: str,
         block_order: bool,
         threads: int,
-    ) -> None:
-        """Fill the outputs from (T, J, 4) local rotations and (T, 3) root translations."""
+    ) -> F32:
+        """Fill the outputs from (..., J, 4) local rotations and (..., 3) root translations."""
         parents, rest_translations, inverse_bind = self._skeleton
         if parents is None or rest_translations is None or inverse_bind is None:
             raise ShapeError("rig: expected one bound with a skeleton, got none; use skin()")
         world_q = rotations.astype(np.float64)
-        world_p = np.zeros((*rotations.shape[:2], 3))
-        world_p[:, 0] = root_translations
+        world_p = np.zeros((*rotations.shape[:-1], 3))
+        world_p[..., 0, :] = root_translations
         for j in range(1, len(parents)):
-            above = world_q[:, parents[j]]
-            world_q[:, j] = quat.multiply(above, world_q[:, j])
+            above = world_q[..., parents[j], :]
+            world_q[..., j, :] = quat.multiply(above, world_q[..., j, :])
             offset = rest_translations[j].astype(np.float64)
-            world_p[:, j] = world_p[:, parents[j]] + quat.rotate(above, offset)
+            world_p[..., j, :] = world_p[..., parents[j], :] + quat.rotate(above, offset)
         matrices = quat.to_matrix(world_q) @ inverse_bind.astype(np.float64)
         matrices[..., 3] += world_p
-        self.skin(
-            matrices=matrices,
-            morph_weights=morph_weights,
-            points=None,
-            positions=positions,
-            normals=normals,
-            method=method,
-            block_order=block_order,
-            threads=threads,
+        return self.skin(
+            matrices, morph_weights, None, out, normals_out, method, block_order, threads
         )
 
     def gradients(
@@ -129,7 +122,9 @@ class Rig:
     ) -> None:
         """Fill the gradients of linear skinning by points (T, V, 3) and matrices (T, J, 3, 4)."""
         for t, (frame, given) in enumerate(zip(matrices, grad_positions, strict=True)):
-            start = self._vertices if points is None else points[min(t, len(points) - 1)]
+            start = self._vertices
+            if points is not None:
+                start = (points[t] if points.ndim > 2 else points).astype(np.float64)
             gradient = given.astype(np.float64)
             if grad_points is not None:
                 blended = np.einsum("vj,jab->vab", self._weights, frame[..., :3].astype(np.float64))
@@ -194,19 +189,15 @@ class MeshNormals:
         self._triangles = triangles.astype(np.int64)
         self._owners = np.arange(vertex_count) if owners is None else owners.astype(np.int64)
 
-    def recompute(
-        self,
-        *,
-        vertices: F32,
-        normals: F32,
-        threads: int,  # noqa: ARG002
-    ) -> None:
-        """Fill unit normals (T, V, 3) of vertices (T, V, 3); no area gives 0."""
-        for frame, out in zip(vertices.astype(np.float64), normals, strict=True):
+    def recompute(self, vertices: F32, out: F32, threads: int) -> F32:  # noqa: ARG002
+        """Fill and return unit normals (..., V, 3) of vertices (..., V, 3); no area gives 0."""
+        for t in np.ndindex(vertices.shape[:-2]):
+            frame = vertices[t].astype(np.float64)
             a, b, c = (frame[self._triangles[:, k]] for k in range(3))
             area = np.cross(b - a, c - a)
             sums = np.zeros_like(frame)
             for k in range(3):
                 np.add.at(sums, self._owners[self._triangles[:, k]], area)
             length = np.sqrt((sums * sums).sum(-1, keepdims=True))
-            out[:] = (sums / np.where(length > 0, length, 1))[self._owners]
+            out[t] = (sums / np.where(length > 0, length, 1))[self._owners]
+        return out

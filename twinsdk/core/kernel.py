@@ -102,6 +102,11 @@ def forward_kinematics(
     Raises:
         ShapeError: Shapes disagree.
     """
+    native = compiled()
+    if native is not None:  # arrays that need no change; None where one does
+        done = native.forward_kinematics(parents, rest_translations, rotations, root_translations)
+        if done is not None:
+            return done
     local = np.ascontiguousarray(rotations, np.float32)
     count = len(parents)
     if local.ndim < 2 or local.shape[-2:] != (count, 4):
@@ -115,17 +120,7 @@ def forward_kinematics(
             raise ShapeError(
                 f"root_translations: expected shape {(*lead, 3)}, got {roots.shape}"
             ) from None
-    world_rotations = np.empty(local.shape, np.float32)
-    world_positions = np.empty((*lead, count, 3), np.float32)
-    _module().forward_kinematics(
-        parents=parents,
-        rest_translations=rest_translations,
-        rotations=local,
-        root_translations=roots,
-        world_rotations=world_rotations,
-        world_positions=world_positions,
-    )
-    return world_rotations, world_positions
+    return _module().forward_kinematics(parents, rest_translations, local, roots)
 
 
 def checked_f32(name: str, value: npt.ArrayLike, shape: tuple[Dim, ...]) -> F32:
@@ -134,14 +129,9 @@ def checked_f32(name: str, value: npt.ArrayLike, shape: tuple[Dim, ...]) -> F32:
     Raises:
         ShapeError, ValueRangeError: As there.
     """
-    if (
-        type(value) is np.ndarray
-        and value.dtype == np.float32
-        and value.shape == shape
-        and value.flags.c_contiguous
-        and _module().all_finite(value)
-    ):
-        return value
+    native = compiled()
+    if native is not None and native.is_f32(value, shape):
+        return value  # type: ignore[return-value]
     return as_f32(name, value, shape)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,9 @@ class Rig:
         self.joint_count = joint_count
         self.has_normals = normals is not None
         bind = _maybe("inverse_bind", inverse_bind, (joint_count, 4, 4))
+        # A compiled rig takes arrays that need no change and answers None where it cannot: looking
+        # at them here first would cost more than skinning a small mesh does.
+        self._compiled = self.isa != "numpy"
         self._rig: Any = kernel.implementation(self.isa).Rig(
             vertices=points,
             normals=_maybe("normals", normals, (count, 3)),
@@ -122,20 +126,25 @@ class Rig:
         Raises:
             ShapeError, ValueRangeError, UsageError: An argument cannot be used; named.
         """
+        if self._compiled:
+            done = self._rig.skin(
+                matrices, morph_weights, points, out, normals_out, method, block_order, threads
+            )
+            if done is not None:
+                return done
         frames = _as_frames("matrices", matrices, (self.joint_count, 3, 4))
         lead = frames.shape[:-3]
         out, normals_out = self._outputs(lead, out, normals_out, block_order)
-        self._rig.skin(
-            matrices=frames if lead else frames[None],
-            morph_weights=self._morphs(lead, morph_weights),
-            points=None if points is None else self._points(lead, points),
-            positions=out if lead else out[None],
-            normals=normals_out if lead or normals_out is None else normals_out[None],
-            method=_checked_method(method),
-            block_order=block_order,
-            threads=_checked_threads(threads),
+        return self._rig.skin(
+            frames,
+            self._morphs(lead, morph_weights),
+            None if points is None else self._points(lead, points),
+            out,
+            normals_out,
+            _checked_method(method),
+            bool(block_order),
+            _checked_threads(threads),
         )
-        return out
 
     def pose(
         self,
@@ -164,23 +173,34 @@ class Rig:
         Raises:
             ShapeError, ValueRangeError, UsageError: An argument cannot be used; named.
         """
+        if self._compiled:
+            done = self._rig.pose(
+                rotations,
+                root_translations,
+                morph_weights,
+                out,
+                normals_out,
+                method,
+                block_order,
+                threads,
+            )
+            if done is not None:
+                return done
         if not self.has_skeleton:
             raise ShapeError("rig: expected one bound with a skeleton, got none; use skin()")
         local = _as_frames("rotations", rotations, (self.joint_count, 4))
         lead = local.shape[:-2]
-        roots = kernel.checked_f32("root_translations", root_translations, (*lead, 3))
         out, normals_out = self._outputs(lead, out, normals_out, block_order)
-        self._rig.pose(
-            rotations=local if lead else local[None],
-            root_translations=roots if lead else roots[None],
-            morph_weights=self._morphs(lead, morph_weights),
-            positions=out if lead else out[None],
-            normals=normals_out if lead or normals_out is None else normals_out[None],
-            method=_checked_method(method),
-            block_order=block_order,
-            threads=_checked_threads(threads),
+        return self._rig.pose(
+            local,
+            kernel.checked_f32("root_translations", root_translations, (*lead, 3)),
+            self._morphs(lead, morph_weights),
+            out,
+            normals_out,
+            _checked_method(method),
+            bool(block_order),
+            _checked_threads(threads),
         )
-        return out
 
     def gradients(
         self,
@@ -236,16 +256,13 @@ class Rig:
         return out, normals_out
 
     def _points(self, lead: tuple[int, ...], points: npt.ArrayLike) -> F32:
-        given = np.asarray(points)
-        shape = (*lead, self.vertex_count, 3) if given.ndim == 3 else (self.vertex_count, 3)
-        checked = kernel.checked_f32("points", given, shape)
-        return checked if given.ndim == 3 else checked[None]
+        own = lead if np.ndim(points) == 3 else ()
+        return kernel.checked_f32("points", points, (*own, self.vertex_count, 3))
 
     def _morphs(self, lead: tuple[int, ...], weights: npt.ArrayLike | None) -> F32 | None:
         if weights is None:
             return None
-        checked = kernel.checked_f32("morph_weights", weights, (*lead, self.morph_count))
-        return checked if lead else checked[None]
+        return kernel.checked_f32("morph_weights", weights, (*lead, self.morph_count))
 
 
 class MeshNormals:
@@ -279,11 +296,10 @@ class MeshNormals:
         if owner is not None and owner.size and not 0 <= owner.min() <= owner.max() < vertex_count:
             raise ValueRangeError(f"owners: expected vertex indices below {vertex_count}")
         self.vertex_count = vertex_count
-        self._normals: Any = kernel.implementation(kernel.checked_isa(isa)).MeshNormals(
-            triangles=corners,
-            vertex_count=vertex_count,
-            owners=owner,
-            isa=kernel.checked_isa(isa),
+        name = kernel.checked_isa(isa)
+        self._compiled = name != "numpy"
+        self._normals: Any = kernel.implementation(name).MeshNormals(
+            triangles=corners, vertex_count=vertex_count, owners=owner, isa=name
         )
 
     def of(self, vertices: npt.ArrayLike, out: F32 | None = None, *, threads: int = 1) -> F32:
@@ -294,18 +310,16 @@ class MeshNormals:
         Raises:
             ShapeError, ValueRangeError: An array cannot be used; named.
         """
+        if self._compiled:
+            done = self._normals.recompute(vertices, out, threads)
+            if done is not None:
+                return done
         frames = _as_frames("vertices", vertices, (self.vertex_count, 3))
         if out is None:
             out = np.empty_like(frames)
         else:
             kernel.check_output("out", out, frames.shape)
-        lone = frames.ndim == 2
-        self._normals.recompute(
-            vertices=frames[None] if lone else frames,
-            normals=out[None] if lone else out,
-            threads=_checked_threads(threads),
-        )
-        return out
+        return self._normals.recompute(frames, out, _checked_threads(threads))
 
 
 def seam_owners(vertices: npt.ArrayLike, normals: npt.ArrayLike) -> I32:
@@ -333,7 +347,7 @@ def _checked_method(method: str) -> str:
 def _checked_threads(threads: int) -> int:
     if not 1 <= threads <= MAX_THREADS:
         raise UsageError(f"threads: expected 1 to {MAX_THREADS}, got {threads}")
-    return threads
+    return index(threads)
 
 
 def _maybe(name: str, value: npt.ArrayLike | None, shape: tuple[Dim, ...]) -> F32 | None:
@@ -343,7 +357,7 @@ def _maybe(name: str, value: npt.ArrayLike | None, shape: tuple[Dim, ...]) -> F3
 def _as_frames(name: str, value: npt.ArrayLike, tail: tuple[int, ...]) -> F32:
     array = np.asarray(value)
     lead = array.shape[:1] if array.ndim == len(tail) + 1 else ()
-    return kernel.checked_f32(name, array, (*lead, *tail))
+    return as_f32(name, array, (*lead, *tail))
 
 
 def _checked_weights(

@@ -153,21 +153,18 @@ TWINSDK_INLINE Lanes<W> Sqrt(const Lanes<W>& value) {
 
 namespace detail {
 
-// Across all lanes: lane p of register r holds component p % 3 of vertex p / 3; z comes in by a
-// second shuffle.
-constexpr int XyIndex(int width, int r, int i) {
-  const int p = r * width + i;
-  return p % 3 == 0 ? p / 3 : p % 3 == 1 ? width + p / 3 : -1;
+// Across all 16 lanes: one shuffle brings each vertex's component to the lane where it is written,
+// whichever of the three registers that is in; each register then picks from x, y and z by lane.
+constexpr int Vertex(int component, int i) { return (i + 16 * ((component + 2 * i) % 3)) / 3; }
+template <int C, int... I>
+TWINSDK_INLINE Lanes<16> Placed(const Lanes<16>& v, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(v, v, Vertex(C, I)...);
 }
-constexpr int ZIndex(int width, int r, int i) {
-  const int p = r * width + i;
-  return p % 3 == 2 ? width + p / 3 : i;
-}
-template <int W, int R, int... I>
-TWINSDK_INLINE void StoreRegister(float* to, const Lanes<W>& x, const Lanes<W>& y,
-                                  const Lanes<W>& z, std::integer_sequence<int, I...>) {
-  const Lanes<W> xy = __builtin_shufflevector(x, y, XyIndex(W, R, I)...);
-  Store<W>(to + R * W, __builtin_shufflevector(xy, z, ZIndex(W, R, I)...));
+template <int R, int... I>
+TWINSDK_INLINE Lanes<16> Picked(const Lanes<16>& x, const Lanes<16>& y, const Lanes<16>& z,
+                                std::integer_sequence<int, I...>) {
+  const Lanes<16> xy = __builtin_shufflevector(x, y, ((16 * R + I) % 3 == 1 ? 16 + I : I)...);
+  return __builtin_shufflevector(xy, z, ((16 * R + I) % 3 == 2 ? 16 + I : I)...);
 }
 
 // Within each 16 bytes: lanes P0 and P1 of a, then P2 and P3 of b; one instruction since SSE.
@@ -187,10 +184,13 @@ template <int W>
 TWINSDK_INLINE void StoreInterleaved(float* to, const Lanes<W>& x, const Lanes<W>& y,
                                      const Lanes<W>& z) {
   const std::make_integer_sequence<int, W> lanes;
-  if constexpr (W == 16) {  // AVX-512 shuffles across all lanes of two registers at once
-    detail::StoreRegister<W, 0>(to, x, y, z, lanes);
-    detail::StoreRegister<W, 1>(to, x, y, z, lanes);
-    detail::StoreRegister<W, 2>(to, x, y, z, lanes);
+  if constexpr (W == 16) {
+    const Lanes<W> px = detail::Placed<0>(x, lanes);
+    const Lanes<W> py = detail::Placed<1>(y, lanes);
+    const Lanes<W> pz = detail::Placed<2>(z, lanes);
+    Store<W>(to, detail::Picked<0>(px, py, pz, lanes));
+    Store<W>(to + W, detail::Picked<1>(px, py, pz, lanes));
+    Store<W>(to + 2 * W, detail::Picked<2>(px, py, pz, lanes));
   } else {
     const Lanes<W> xxyy = detail::InLane<W, 0, 2, 0, 2>(x, y, lanes);
     const Lanes<W> yyzz = detail::InLane<W, 1, 3, 1, 3>(y, z, lanes);

@@ -1,4 +1,4 @@
-// Numbers as text: a locale-free parser of blocks of decimals and the matching writer.
+// Numbers: finite or not, and as text: a locale-free parser of blocks of decimals and its writer.
 #ifndef TWINSDK_NUMBERS_HPP_
 #define TWINSDK_NUMBERS_HPP_
 
@@ -6,6 +6,9 @@
 #include <cstdint>
 
 namespace twinsdk {
+
+// Whether no value is NaN or infinite.
+bool AllFinite(const float* values, std::int64_t count) noexcept;
 
 struct ParsedNumbers {
   std::int64_t count;    // numbers written
