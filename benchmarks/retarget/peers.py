@@ -1,7 +1,7 @@
-"""What others do, as formulas: each takes a clip and a target of the same joints.
+"""What others do, as formulas: each takes a clip, the body it is on and the body it goes to.
 
-The names of the target are the canonical ones in the canonical order, so that no peer is charged
-for a wrong joint map; how names are mapped is a table of its own.
+Except for the list of names, peers are told which joint is which, so that none is charged for a
+wrong joint map; how names are mapped is a table of its own.
 """
 
 from __future__ import annotations
@@ -12,100 +12,143 @@ import time
 import numpy as np
 
 from twinsdk.core import quat
-from twinsdk.core.humanoid import humanoid_skeleton
+from twinsdk.core.clip import MotionClip
 
-CANON = humanoid_skeleton()
 # GMR's table for humans: joints with a goal, weight of place and of turn.
 IK_GOALS = {
     "hips": (100.0, 10.0),
     **{f"{side}{part}": costs for side in ("left", "right") for part, costs in (
         ("UpperLeg", (0.0, 10.0)), ("LowerLeg", (10.0, 10.0)), ("Foot", (100.0, 10.0)),
         ("UpperArm", (0.0, 10.0)), ("LowerArm", (10.0, 10.0)), ("Hand", (10.0, 10.0)))},
-    "upperChest": (0.0, 10.0),
-    "head": (0.0, 10.0),
+    "neck": (0.0, 10.0),
 }  # fmt: skip
 IK_ROUNDS = 10
 IK_FIRST_ROUNDS = 300  # to come from the rest pose to the first frame; not in its time
 
 
-def leg(skeleton):
-    """Return thigh plus shin."""
-    return sum(
-        float(np.linalg.norm(skeleton.rest_translations[skeleton.joint(name)]))
-        for name in ("leftLowerLeg", "leftFoot")
-    )
+def pairs(source_roles, source, target_roles, target):
+    """Return {joint of the target: joint of the source} of the roles both have."""
+    found = {}
+    for role, name in target_roles.items():
+        if role in source_roles:
+            found[target.joint(name)] = source.joint(source_roles[role])
+    return found
 
 
-def rotation_copy(clip, target):
+def rotation_copy(clip, source, target):
     """Copy local rotations."""
-    return clip.rotations, clip.root_translations * leg(target) / leg(clip.skeleton)
+    rotations = np.tile(target.skeleton.rest_rotations, (len(clip), 1, 1))
+    joints = pairs(source.roles, source.skeleton, target.roles, target.skeleton)
+    for j, i in joints.items():
+        rotations[:, j] = clip.rotations[:, i]
+    return _made(clip, source, target, rotations)
 
 
-def rest_delta(clip, target, first=False):
+def rest_delta(clip, source, target, *, first=False, roles=None):
     """Return G_t = G_s inverse(G_s,rest) G_t,rest; with `first`, frame 0 is the source's rest.
 
-    three.js SkeletonUtils, UniVRM's normalised pose and most Blender add-ons.
+    three.js SkeletonUtils, UniVRM's normalised pose and most Blender add-ons. Joints without a
+    partner keep their local rest. `roles` are the maps of source and target, right ones where None.
     """
+    of_source, of_target = roles or (source.roles, target.roles)
+    joints = pairs(of_source, source.skeleton, of_target, target.skeleton)
     turns = clip.world()[0].astype(float)
-    rest = turns[0] if first else clip.skeleton.rest_world()[0].astype(float)
-    goal = quat.multiply(quat.multiply(turns, quat.conjugate(rest)), target.rest_world()[0])
-    local = quat.multiply(quat.conjugate(goal[:, np.maximum(target.parents, 0)]), goal)
-    local[:, 0] = goal[:, 0]
-    return local, clip.root_translations * leg(target) / leg(clip.skeleton)
+    rest = turns[0] if first else source.skeleton.rest_world()[0].astype(float)
+    here, own = target.skeleton, target.skeleton.rest_world()[0].astype(float)
+    world = np.zeros((len(clip), len(here), 4))
+    local = np.tile(here.rest_rotations.astype(float), (len(clip), 1, 1))
+    for j, above in enumerate(here.parents.tolist()):
+        if j in joints:
+            i = joints[j]
+            delta = quat.multiply(turns[:, i], quat.conjugate(rest[i]))
+            world[:, j] = quat.multiply(delta, own[j])
+            back = quat.conjugate(world[:, above]) if above >= 0 else quat.IDENTITY
+            local[:, j] = quat.multiply(back, world[:, j])
+        else:
+            world[:, j] = quat.multiply(world[:, above], local[:, j]) if above >= 0 else local[:, j]
+    return _made(clip, source, target, local)
+
+
+def frame_0_delta(clip, source, target):
+    """Return the delta from the first frame."""
+    return rest_delta(clip, source, target, first=True)
+
+
+def by_names(clip, source, target):
+    """Return the rest-pose delta with joints found by a list of names, as Blender add-ons do."""
+    roles = names_only(source.skeleton), names_only(target.skeleton)
+    return rest_delta(clip, source, target, roles=roles)
+
+
+def _made(clip, source, target, rotations):
+    return MotionClip(
+        skeleton=target.skeleton,
+        fps=clip.fps,
+        rotations=quat.normalize(rotations),
+        root_translations=clip.root_translations * source.metres / target.metres,
+    )
 
 
 class FrameIk:
     """Inverse kinematics frame by frame with mink, goals and weights as GMR sets them.
 
-    GMR has its turns from one file pair to the other written by hand; here they are given exactly
-    (`offsets`: (J, 4) how each joint of the target is turned when the body is in the T-pose), as
-    a careful hand would, and places in metres.
+    GMR has its turns from one file pair to the other written by hand; here they are known exactly,
+    as a careful hand would have them, from how both bodies stand in the reference pose.
     """
 
-    def __init__(self, target, offsets, unit):
+    def __init__(self):
+        self.frames_s = []
+
+    def __call__(self, clip, source, target):
+        """Return the clip on the target."""
         import mink
         import mujoco
 
-        self._mink, self._target, self._offsets = mink, target, offsets
-        self._model = mujoco.MjModel.from_xml_string(_mjcf(target, unit))
-        self.frames_s = 0.0
+        model = mujoco.MjModel.from_xml_string(_mjcf(target.skeleton, target.metres))
         # MuJoCo orders joints depth first.
-        names = ["free", *(f"b{j}" for j in range(1, len(target)))]
-        self._starts = [int(self._model.joint(name).qposadr[0]) for name in names]
-
-    def __call__(self, clip):
-        """Return local rotations (T, J, 4) and roots (T, 3) in metres."""
-        mink, target = self._mink, self._target
+        joints = ["free", *(f"b{j}" for j in range(1, len(target.skeleton)))]
+        starts = [int(model.joint(name).qposadr[0]) for name in joints]
         turns, places = (x.astype(float) for x in clip.world())
-        configuration = mink.Configuration(self._model)
-        tasks = {
-            name: mink.FrameTask(f"j{CANON.joint(name)}", "body", place, turn, lm_damping=1.0)
-            for name, (place, turn) in IK_GOALS.items()
-        }
-        step = float(self._model.opt.timestep)
-        rotations = np.zeros((len(clip), len(target), 4))
+        places *= source.metres
+        here = {role: target.skeleton.joint(name) for role, name in target.roles.items()}
+        there = {role: source.skeleton.joint(name) for role, name in source.roles.items()}
+        configuration, tasks, goals = mink.Configuration(model), [], []
+        for role in (role for role in IK_GOALS if role in here and role in there):
+            place, turn = IK_GOALS[role]
+            tasks.append(mink.FrameTask(f"j{here[role]}", "body", place, turn, lm_damping=1.0))
+            offset = quat.multiply(
+                quat.conjugate(source.reference[there[role]]), target.reference[here[role]]
+            )
+            goals.append((there[role], offset))
+        rotations = np.zeros((len(clip), len(target.skeleton), 4))
         roots = np.zeros((len(clip), 3))
         start = time.perf_counter()
         for t in range(len(clip)):
             if t == 1:
                 start = time.perf_counter()
-            for name, task in tasks.items():
-                j = CANON.joint(name)
-                x, y, z, w = quat.multiply(turns[t, j], self._offsets[j])
-                pose = mink.SE3(wxyz_xyz=np.array([w, x, y, z, *places[t, j]]))
-                task.set_target(pose)
-            error = np.inf
-            for _ in range(IK_ROUNDS if t else IK_FIRST_ROUNDS):
-                velocity = mink.solve_ik(configuration, tasks.values(), step, "daqp", 0.5)
-                configuration.integrate_inplace(velocity, step)
-                now = sum(float(np.linalg.norm(k.compute_error(configuration)))
-                          for k in tasks.values())  # fmt: skip
-                if error - now < 1e-3:
-                    break
-                error = now
-            rotations[t], roots[t] = _read(configuration.q, target, self._starts)
-        self.frames_s = (len(clip) - 1) / (time.perf_counter() - start)
-        return rotations, roots
+            for task, (i, offset) in zip(tasks, goals, strict=True):
+                x, y, z, w = quat.multiply(turns[t, i], offset)
+                task.set_target(mink.SE3(wxyz_xyz=np.array([w, x, y, z, *places[t, i]])))
+            _solve(mink, configuration, tasks, model, IK_ROUNDS if t else IK_FIRST_ROUNDS)
+            rotations[t], roots[t] = _read(configuration.q, target.skeleton, starts)
+        self.frames_s.append((len(clip) - 1) / (time.perf_counter() - start))
+        return MotionClip(
+            skeleton=target.skeleton,
+            fps=clip.fps,
+            rotations=quat.normalize(rotations),
+            root_translations=roots / target.metres,
+        )
+
+
+def _solve(mink, configuration, tasks, model, rounds):
+    step, error = float(model.opt.timestep), np.inf
+    for _ in range(rounds):
+        velocity = mink.solve_ik(configuration, tasks, step, "daqp", 0.5)
+        configuration.integrate_inplace(velocity, step)
+        now = sum(float(np.linalg.norm(k.compute_error(configuration))) for k in tasks)
+        if error - now < 1e-3:
+            break
+        error = now
 
 
 def _mjcf(skeleton, unit):

@@ -39,7 +39,7 @@ def test_the_skeletons_of_one_mesh_show_a_motion_with_limbs_in_the_same_places()
 @pytest.mark.slow
 def test_a_pair_shows_the_same_motion_in_another_rest_pose_world_and_unit():
     motion = random_clip(5)
-    source, target = makehuman_pairs(makehuman_bodies())[0]
+    source, target = makehuman_pairs(makehuman_bodies())[12]
     assert target.metres == 0.01
     rest = target.skeleton.rest_world()[1]
     assert np.ptp(rest[:, 2]) > 100  # stands along Z, in centimetres

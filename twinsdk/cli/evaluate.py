@@ -10,9 +10,10 @@ __all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "run"]
 SUMMARY = "Judge what twinsdk does against known truth; prints a Markdown table."
 EXAMPLES = """examples:
   twinsdk evaluate capture            rendered people, filmed once
+  twinsdk evaluate retarget           one body under many skeletons
   twinsdk evaluate capture --help     what it takes
 """
-_EVALUATIONS = ("capture",)  # each is a module twinsdk.cli.evaluate_NAME
+_EVALUATIONS = ("capture", "retarget")  # each is a module twinsdk.cli.evaluate_NAME
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -35,16 +35,20 @@ def makehuman_bodies() -> list[Body]:
 
 
 def makehuman_pairs(bodies: list[Body]) -> list[tuple[Body, Body]]:
-    """Return every pair of two skeletons, the second in another rest pose, world and unit."""
-    return [
-        (source, rested(target, rest, z_up=True, metres=0.01, name=f"{target.name}, {rest}"))
-        for i, (source, target) in enumerate(permutations(bodies, 2))
-        for rest in (("arms down", "thighs splayed")[i % 2],)
-    ]
+    """Return every pair of two skeletons: as they are, in another rest pose, in another world."""
+    pairs = list(permutations(bodies, 2))
+    changed = []
+    for i, (source, target) in enumerate(pairs):
+        rest, turned = ("arms down", "thighs splayed")[i % 2], i % 3 == 0
+        name = f"{target.name}, {rest}" + (", Z-up, cm" if turned else "")
+        metres = 0.01 if turned else 1.0
+        changed.append((source, rested(target, rest, z_up=turned, metres=metres, name=name)))
+    return pairs + changed
 
 
 def _body(rig: MakeHumanRig) -> Body:
-    roles: dict[str, str] = {}
+    names = rig.skeleton.names
+    roles = {"hips": next((name for name in names if name == "pelvis"), names[0])}
     for name, cube in zip(rig.skeleton.names, rig.cubes, strict=True):
         for letter, side in (("l", "left"), ("r", "right")):
             for marker, part in _MARKERS.items():

@@ -62,16 +62,21 @@ def evaluate_retargeting(data: str | Path | None = None) -> dict[str, Any]:
         FileMissingError: `data` is not there, or holds no motion.
     """
     named = [] if data is None else find_sources([data])
-    motion, stroll = random_clip(), walk()
-    plain = canonical_body()
+    result = _on_generated_bodies()
+    if named:
+        files = [path for path, _ in named]
+        result["files"] = list(_files(files))
+        result["same_take"] = list(_takes(files))
+    return result
+
+
+def _on_generated_bodies() -> dict[str, Any]:
+    motion, plain = random_clip(), canonical_body()
+    bodies = canonical_bodies()
     result: dict[str, Any] = {
-        "same_body": {
-            body.name: asdict(transfer_error(motion, plain, body)) for body in canonical_bodies()
-        },
-        "cycle_worst_deg": {
-            body.name: cycle_error_deg(motion, body) for body in canonical_bodies()[1:]
-        },
-        "foot_speed_cm_s": foot_speeds(stroll),
+        "same_body": {body.name: asdict(transfer_error(motion, plain, body)) for body in bodies},
+        "cycle_worst_deg": {body.name: cycle_error_deg(motion, body) for body in bodies[1:]},
+        "foot_speed_cm_s": foot_speeds(walk()),
         "formats": [asdict(row) for row in format_agreement(walk(4), _formats())],
         "maps": {kind: asdict(score_maps(kind)) for kind in KINDS},
     }
@@ -86,10 +91,6 @@ def evaluate_retargeting(data: str | Path | None = None) -> dict[str, Any]:
         "bvh_frames_s": reading_rate(),
         "glb_76_clips_s": library_seconds(),
     }
-    if named:
-        files = [path for path, _ in named]
-        result["files"] = list(_files(files))
-        result["same_take"] = list(_takes(files))
     return result
 
 
