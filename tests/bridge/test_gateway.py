@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from contextlib import asynccontextmanager
+from socket import SO_RCVBUF, SOL_SOCKET
 
 import aiohttp
 import pytest
@@ -93,19 +94,21 @@ def test_a_browser_that_stalled_gets_the_newest_frame_and_not_the_backlog(
             session.ws_connect(gateway.url + "stream", max_msg_size=0) as socket,
         ):
             await until(socket, "pose")
-            socket._response.connection.transport.pause_reading()
+            transport = socket._response.connection.transport
+            transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, 1 << 16)
+            transport.pause_reading()
             (client,) = gateway._clients
             sent = -1
             while client.sent != sent:  # until nothing goes out any more
                 sent = client.sent
-                await asyncio.sleep(0.6)
+                await asyncio.sleep(0.4)
             behind = publisher.stats.sent
             await asyncio.sleep(1)
             assert client.sent == sent
             assert len(client.poses) == 1
             newest = publisher.stats.sent
             assert newest > behind + 5
-            socket._response.connection.transport.resume_reading()
+            transport.resume_reading()
             sequences = []
             while not sequences or sequences[-1] < newest:
                 message = await until(socket, "pose")

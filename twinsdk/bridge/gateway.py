@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
+import socket as os_socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ _MAX_MESSAGE_BYTES = 1 << 16
 _MAX_CLIENTS = 256
 _MAX_PER_SECOND = 400
 _MAX_CONTROL = 512
+_KERNEL_BUFFER_BYTES = 1 << 16
 _PAGE_POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' blob: data:; connect-src 'self' blob: data: ws: wss:"
@@ -288,6 +290,9 @@ class Gateway:
             compress=False, max_msg_size=_MAX_MESSAGE_BYTES, heartbeat=3.0, autoping=True
         )
         await socket.prepare(request)
+        if request.transport is not None:  # else the kernel keeps seconds of frames
+            line = request.transport.get_extra_info("socket")
+            line.setsockopt(os_socket.SOL_SOCKET, os_socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
         client = _Client(socket=socket)
         self._clients.add(client)
         self._greet(client)
