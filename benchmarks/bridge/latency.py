@@ -3,8 +3,9 @@
     python benchmarks/bridge/latency.py [--frames 600] [--rounds 3] [--json FILE]
 
 Receivers run in processes of their own on this machine; sender and receiver share its monotonic
-clock. Every figure is the median over interleaved rounds. The raw rows send as many bytes as a
-packed48 frame over PUB/SUB with default options and read them with a blocking recv.
+clock. All kinds are measured in one run, in turn within each period of 1/120 s, so that whatever
+else the machine does weighs on all alike. The raw row sends as many bytes as a packed48 frame over
+PUB/SUB with default options and reads them with a blocking recv.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import sys
 import tempfile
 import time
 import timeit
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,7 @@ from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.core.pose import Pose
 
 RATE_HZ = 120
+RAW, PLAIN, SECURE = "raw pyzmq", "twinsdk packed48", "twinsdk packed48 + CURVE"
 
 
 def avatar() -> AvatarDescriptor:
@@ -94,83 +98,96 @@ def receive_ours(pipe: Connection, endpoint: str, frames: int) -> None:
                 pipe.send("ready")
             if len(ages) == frames:
                 break
-        lost = subscriber.stats.lost
     pipe.send(ages)
-    pipe.send(lost)
 
 
-def paced(frames: int, send: Any, ready: Any) -> list[float]:
-    """Call send(i) at the rate, starting over until `ready()`; returns seconds spent in each."""
-    spent, due, i = [], time.monotonic(), 0
-    while i < frames:
-        due += 1 / RATE_HZ
-        time.sleep(max(0, due - time.monotonic()))
-        start = time.perf_counter()
-        send(i)
-        spent.append(time.perf_counter() - start)
-        i = i + 1 if ready() else 0
-    return spent
+class Channel:
+    """One kind of stream: how it sends, and the process that receives it."""
+
+    def __init__(self, receiver: Any, endpoint: str, send: Any, frames: int) -> None:
+        self.send = send
+        self.spent: list[float] = []
+        self._pipe, there = multiprocessing.Pipe()
+        self._process = multiprocessing.get_context("spawn").Process(
+            target=receiver, args=(there, endpoint, frames)
+        )
+        self._process.start()
+        self._ready = False
+
+    def ready(self) -> bool:
+        """Return whether the receiver has had a frame."""
+        self._ready = self._ready or (self._pipe.poll() and self._pipe.recv() == "ready")
+        return self._ready
+
+    def result(self) -> dict[str, float]:
+        """Wait for the receiver to end and return what it saw."""
+        ages = np.array(self._pipe.recv()) / 1e3
+        self._process.join()
+        return {
+            "p50_us": float(np.percentile(ages, 50)),
+            "p99_us": float(np.percentile(ages, 99)),
+            "count": len(ages),
+            "send_us": statistics.median(self.spent) * 1e6,
+        }
 
 
-def run(receiver: Any, endpoint: str, frames: int, send: Any) -> dict[str, Any]:
-    here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(
-        target=receiver, args=(there, endpoint, frames)
-    )
-    process.start()
-    is_ready = False
-
-    def ready() -> bool:
-        nonlocal is_ready
-        is_ready = is_ready or (here.poll() and here.recv() == "ready")
-        return is_ready
-
-    spent = paced(frames + 30, send, ready)
-    ages = np.array(here.recv()) / 1e3
-    lost = here.recv() if receiver is receive_ours else None
-    process.join()
-    return {
-        "p50_us": float(np.percentile(ages, 50)),
-        "p99_us": float(np.percentile(ages, 99)),
-        "count": len(ages),
-        "send_us": statistics.median(spent) * 1e6,
-        "lost": lost,
-    }
+def take_turns(channels: list[Channel], frames: int) -> None:
+    """Let each channel send `frames` times after all are ready, in turn within a period."""
+    due, sent = time.monotonic(), 0
+    while sent < frames:
+        sent = sent + 1 if all(channel.ready() for channel in channels) else 0
+        for channel in channels:
+            due += 1 / RATE_HZ / len(channels)
+            time.sleep(max(0, due - time.monotonic()))
+            start = time.perf_counter()
+            channel.send()
+            channel.spent.append(time.perf_counter() - start)
 
 
-def raw_round(frames: int, size: int) -> dict[str, Any]:
+@contextmanager
+def raw_channel(frames: int, size: int) -> Iterator[Channel]:
     context = zmq.Context()
     socket = context.socket(zmq.PUB)
     port = socket.bind_to_random_port("tcp://127.0.0.1")
     rest = bytes(size - 8)
-    try:
-        return run(
-            receive_raw,
-            f"tcp://127.0.0.1:{port}",
-            frames,
-            lambda _: socket.send(struct.pack("<q", now_ns()) + rest),
-        )
-    finally:
-        context.destroy(linger=0)
+
+    def send() -> None:
+        socket.send(struct.pack("<q", now_ns()) + rest)
+
+    yield Channel(receive_raw, f"tcp://127.0.0.1:{port}", send, frames)
+    context.destroy(linger=0)
 
 
-def our_round(frames: int, codec: Codec, *, curve: bool = False) -> dict[str, Any]:
+@contextmanager
+def our_channel(frames: int, *, curve: bool = False) -> Iterator[Channel]:
     descriptor = avatar()
     base = frame(descriptor, 0)
     with tempfile.TemporaryDirectory() as folder:
         keys = make_server_keys(folder) if curve else None
-        with Publisher("tcp://127.0.0.1:*", avatar=descriptor, codec=codec, keys=keys) as publisher:
+        with Publisher("tcp://127.0.0.1:*", avatar=descriptor, keys=keys) as publisher:
             endpoint = publisher.endpoint
             if curve:
                 endpoint = str(pair("bench", endpoint=endpoint, folder=folder))
             count = 0
 
-            def send(_: int) -> None:
+            def send() -> None:
                 nonlocal count
                 count += 1
                 publisher.send(restamped(base, count))
 
-            return run(receive_ours, endpoint, frames, send)
+            yield Channel(receive_ours, endpoint, send, frames)
+
+
+def one_round(frames: int, size: int) -> dict[str, dict[str, float]]:
+    """Return each kind's latencies, measured side by side."""
+    with (
+        raw_channel(frames, size) as raw,
+        our_channel(frames) as plain,
+        our_channel(frames, curve=True) as secure,
+    ):
+        channels = {RAW: raw, PLAIN: plain, SECURE: secure}
+        take_turns(list(channels.values()), frames + 30)
+        return {name: channel.result() for name, channel in channels.items()}
 
 
 def late_join(tries: int) -> dict[str, float]:
@@ -218,30 +235,21 @@ def main() -> None:
     options = parser.parse_args()
     codes = coding()
     size = int(codes["packed48"]["bytes"])
-    kinds = {
-        "raw pyzmq": lambda: raw_round(options.frames, size),
-        "twinsdk packed48": lambda: our_round(options.frames, Codec.PACKED48),
-        "twinsdk float32": lambda: our_round(options.frames, Codec.FLOAT32),
-        "twinsdk packed48 + CURVE": lambda: our_round(options.frames, Codec.PACKED48, curve=True),
-    }
-    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in kinds}
-    for _ in range(options.rounds):
-        for name, once in kinds.items():
-            rounds[name].append(once())
+    rounds = [one_round(options.frames, size) for _ in range(options.rounds)]
     table = {
-        name: {
-            key: statistics.median(row[key] for row in rows)
-            for key in ("p50_us", "p99_us", "count", "send_us")
-        }
-        for name, rows in rounds.items()
+        name: {key: statistics.median(row[name][key] for row in rounds) for key in rounds[0][name]}
+        for name in rounds[0]
     }
+    for name, below in ((PLAIN, RAW), (SECURE, PLAIN)):
+        table[name]["ratio"] = statistics.median(
+            row[name]["p50_us"] / row[below]["p50_us"] for row in rounds
+        )
     joined = late_join(20)
     print(f"{options.frames} frames at {RATE_HZ} Hz, median of {options.rounds} rounds, 127.0.0.1")
     for name, row in table.items():
-        ratio = row["p50_us"] / table["raw pyzmq"]["p50_us"]
         print(
             f"{name:26} p50 {row['p50_us']:7.0f} us  p99 {row['p99_us']:7.0f} us  "
-            f"send {row['send_us']:5.0f} us  x{ratio:.2f}"
+            f"send {row['send_us']:5.0f} us  x{row.get('ratio', 1):.2f} of the row above"
         )
     print(f"late join: p50 {joined['p50_ms']:.1f} ms, max {joined['max_ms']:.1f} ms")
     for name, row in codes.items():

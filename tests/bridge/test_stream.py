@@ -316,7 +316,7 @@ def test_malformed_messages_are_counted_and_harm_nobody(publisher, make):
 
 
 def test_a_client_of_another_version_or_codec_is_refused_in_words(publisher, make, monkeypatch):
-    from twinsdk.bridge import messages, receiver
+    from twinsdk.bridge import messages, state_line
 
     publisher.send(make(1))
     for fields, words in (
@@ -324,7 +324,7 @@ def test_a_client_of_another_version_or_codec_is_refused_in_words(publisher, mak
         ({"codecs": (0,)}, "publish with another codec"),
     ):
         monkeypatch.setattr(
-            receiver, "Hello", lambda client, f=fields: messages.Hello(client=client, **f)
+            state_line, "Hello", lambda client, f=fields: messages.Hello(client=client, **f)
         )
         with Subscriber(publisher.endpoint) as refused, pytest.raises(WireError, match=words):
             refused.recv(5)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,27 +13,17 @@ import zmq
 from twinsdk.bridge.avatar_fetch import AvatarFetch
 from twinsdk.bridge.avatar_file import FileChunk
 from twinsdk.bridge.client_statistics import ClientStatistics, SubscriberStats
-from twinsdk.bridge.clock_sync import ClockSync
 from twinsdk.bridge.descriptor import AvatarDescriptor
 from twinsdk.bridge.devices import DevicePoses, Haptic
 from twinsdk.bridge.endpoints import (
     MAX_POSE_BYTES,
-    MAX_STATE_BYTES,
     configure,
     parse_endpoint,
     shrink_kernel_buffers,
 )
 from twinsdk.bridge.keys import ClientKeys, Token
-from twinsdk.bridge.messages import (
-    DescriptorRequest,
-    Hello,
-    Ping,
-    Pong,
-    Refusal,
-    Welcome,
-    pack,
-    unpack_only,
-)
+from twinsdk.bridge.messages import Refusal, Welcome, pack
+from twinsdk.bridge.state_line import StateLine
 from twinsdk.bridge.wire import (
     FrameDecoder,
     FrameHeader,
@@ -46,13 +38,10 @@ from twinsdk.errors import EndpointError, UsageError, WireError
 
 __all__ = ["DRAIN_S", "Receiver"]
 
-_STATE_QUEUE = 64
-_HELLO_NS = 500_000_000
 _STATISTICS_NS = 1_000_000_000
-_FAST_PING_NS, _PING_NS, _FAST_PINGS = 100_000_000, 1_000_000_000, 10
-_REQUEST_NS = 250_000_000
 _MAX_AVATARS = 256
 _STOPPED_NS = 150_000_000
+_FLOWING_NS = 200_000_000
 DRAIN_S = 0.005
 
 
@@ -96,19 +85,15 @@ class Receiver:
                 raise EndpointError(f"endpoint: expected a port to connect to, got {place}")
         self.endpoint, self._avatar_id = str(pose), avatar_id
         self._max_age_ns = None if max_age_s is None else round(max_age_s * 1e9)
-        self._name, self.clock, self._keys = name, clock, keys
+        self.clock, self._keys = clock, keys
         self._descriptors: dict[int, AvatarDescriptor] = {}
-        self._asked: dict[int, int] = {}
         self._tracks: dict[int, _Track] = {}
         self._ready: deque[tuple[int, bytes]] = deque()
         self._order: list[tuple[int, zmq.Socket[bytes]]] = []
         self._turn = 0
-        self.sync = ClockSync()
-        self._pings = self._greeted = 0
-        self._due_ns = self._hello_due_ns = self._ping_due_ns = 0
+        self._greeted = self._due_ns = self._newest_ns = 0
+        self._waits_ms = -1
         self._statistics_due_ns, self._told = clock() + _STATISTICS_NS, 0
-        self._newest_ns = 0
-        self.files = AvatarFetch(self._tell, clock)
         self._received = self._lost = self._reordered = self._stale = 0
         self._malformed = self._restarts = 0
         self._ages: deque[int] = deque(maxlen=600)
@@ -120,12 +105,10 @@ class Receiver:
         """The last frame's message as it came."""
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.poller = zmq.Poller()
-        self.state: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
-        configure(self.state, queue=_STATE_QUEUE, limit_bytes=MAX_STATE_BYTES)
-        if keys is not None:
-            identify(self.state, keys)
-        self.state.connect(str(state))
-        self.poller.register(self.state, zmq.POLLIN)
+        self.line = StateLine(self._context, str(state), keys=keys, name=name, clock=clock)
+        self.sync = self.line.sync
+        self.files = AvatarFetch(self.line.request, clock)
+        self.poller.register(self.line.socket, zmq.POLLIN)
         if avatar_id is not None:
             self._follow(avatar_id)
         self._housekeep(clock())
@@ -150,7 +133,7 @@ class Receiver:
             lost=self._lost,
             reordered=self._reordered,
             stale=self._stale,
-            malformed=self._malformed,
+            malformed=self._malformed + self.line.malformed,
             restarts=self._restarts,
             age_p50_ms=float(p50),
             age_p99_ms=float(p99),
@@ -165,7 +148,7 @@ class Receiver:
 
     def send_devices(self, poses: DevicePoses) -> None:
         """Tell the publisher where this client's headset and hands are; never waits."""
-        self._tell(pack(poses))
+        self.line.tell(pack(poses))
 
     def haptics(self) -> list[Haptic]:
         """Return the haptic pulses that came since the last call, oldest first."""
@@ -227,6 +210,44 @@ class Receiver:
                 return frame
         return None
 
+    def flows(self, wait_ms: int) -> bool:
+        """Return whether the next thing to come is most likely a frame of the only twin.
+
+        Then the one pose socket is waited in itself, see `take_next`: waiting for several costs a
+        receiver a tenth of a millisecond, since its caches are cold after each wait.
+        """
+        return (
+            wait_ms > 0
+            and len(self._order) == 1
+            and self.line.unanswered == 0
+            and self.clock() - self._newest_ns < _FLOWING_NS
+        )
+
+    def take_next(self, wait_ms: int) -> TwinFrame | None:
+        """Return the next frame of the only twin; None when none came within some milliseconds.
+
+        Raises:
+            WireError: The publisher refuses this client.
+        """
+        self._serve_state()
+        if self._ready:
+            return self.take(state_waits=False)
+        avatar, socket = self._order[0]
+        wait_ms = min(wait_ms, _FLOWING_NS // 1_000_000)
+        if wait_ms != self._waits_ms:
+            self._waits_ms = wait_ms
+            socket.setsockopt(zmq.RCVTIMEO, wait_ms)
+        before = self.clock()
+        try:
+            message = socket.recv()
+        except zmq.Again:
+            return None
+        if self.overslept(before, wait_ms):
+            time.sleep(DRAIN_S)
+            with suppress(zmq.Again):
+                message = socket.recv(zmq.NOBLOCK)
+        return self._take(avatar, message)
+
     def _take(self, avatar: int, message: bytes) -> TwinFrame | None:
         """Return the frame in a message, or None where it is dropped or must wait."""
         track = self._tracks[avatar]
@@ -249,8 +270,8 @@ class Receiver:
         if header.session != track.session:
             if track.session:
                 self._restarts += 1
-                self.sync.reset()
-                self._hello_due_ns = self._due_ns = self._ping_due_ns = self._pings = 0
+                self._due_ns = 0
+                self.line.greet_anew()
             track.session = header.session
         else:
             step = (frame.sequence - track.sequence) % 2**32
@@ -266,7 +287,6 @@ class Receiver:
             return None
         self._ages.append(age)
         self._received += 1
-        self._hello_due_ns = now + _HELLO_NS
         self._newest_ns = now
         self.header = header
         return frame
@@ -280,18 +300,8 @@ class Receiver:
             track.decoder = FrameDecoder(skeleton=known.skeleton, descriptor=known.hash)
             return self._take(avatar, message)
         track.waiting = message
-        if descriptor_hash not in self._asked:  # perhaps a publisher that does not know us yet
-            self._tell(pack(Hello(client=self._name)))
-        self._ask(descriptor_hash)
+        self.line.ask(descriptor_hash)
         return None
-
-    def _ask(self, descriptor_hash: int) -> None:
-        now = self.clock()
-        if now - self._asked.get(descriptor_hash, -_REQUEST_NS) >= _REQUEST_NS:
-            if len(self._asked) >= _MAX_AVATARS:
-                self._asked.clear()
-            self._asked[descriptor_hash] = now
-            self._tell(pack(DescriptorRequest(hash=descriptor_hash)))
 
     def _follow(self, avatar: int) -> None:
         if avatar in self._tracks or len(self._tracks) >= _MAX_AVATARS:
@@ -310,19 +320,12 @@ class Receiver:
         self._order.append((avatar, socket))
 
     def _housekeep(self, now: int) -> None:
-        """Say HELLO when it is silent, and ask for the time."""
-        if now >= self._hello_due_ns:
-            self._hello_due_ns = now + _HELLO_NS
-            self._tell(pack(Hello(client=self._name)))
-        if now >= self._ping_due_ns:
-            fast = self._pings < _FAST_PINGS
-            self._ping_due_ns = now + (_FAST_PING_NS if fast else _PING_NS)
-            self._pings += 1
-            self._tell(pack(Ping(t0_ns=now)))
+        """Do what is due on the state plane and note when to come again."""
+        self._due_ns = self.line.housekeep(now, self._newest_ns)
         if now >= self._statistics_due_ns:
             self._statistics_due_ns = now + _STATISTICS_NS
             self._report(now)
-        self._due_ns = min(self._hello_due_ns, self._ping_due_ns, self._statistics_due_ns)
+        self._due_ns = min(self._due_ns, self._statistics_due_ns)
 
     def _report(self, now: int) -> None:
         """Tell the publisher how its stream arrives, where any of it did since the last time."""
@@ -336,29 +339,11 @@ class Receiver:
             age_p99_ms=seen.age_p99_ms,
             held_ms=(now - self._newest_ns) / 1e6,
         )
-        self._tell(pack(told))
-
-    def _tell(self, data: bytes) -> None:
-        try:
-            self.state.send(data, zmq.NOBLOCK)
-        except zmq.Again:  # nobody there and the queue is full of the same words
-            return
+        self.line.tell(pack(told))
 
     def _serve_state(self) -> None:
-        for _ in range(_STATE_QUEUE):
-            try:
-                parts = self.state.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            arrived = self.clock()
-            try:
-                message = unpack_only(parts)
-            except WireError:
-                self._malformed += 1
-                continue
-            if isinstance(message, Pong):
-                self.sync.add(message, arrived)
-            elif isinstance(message, Welcome):
+        for message, _ in self.line.messages():
+            if isinstance(message, Welcome):
                 self._meet(message)
             elif isinstance(message, AvatarDescriptor):
                 self._learn(message)
@@ -379,7 +364,7 @@ class Receiver:
             if track is None:
                 continue
             if entry.descriptor not in self._descriptors:
-                self._ask(entry.descriptor)
+                self.line.ask(entry.descriptor)
             # A publisher's session is that of its frames, a relay's is its own.
             fresh = track.session == 0 or welcome.session != self._greeted
             if fresh and track.session != welcome.session and entry.newest is not None:
@@ -390,7 +375,8 @@ class Receiver:
         self._greeted = welcome.session
 
     def _learn(self, descriptor: AvatarDescriptor) -> None:
-        if descriptor.hash not in self._asked or len(self._descriptors) >= _MAX_AVATARS:
+        full = len(self._descriptors) >= _MAX_AVATARS
+        if full or not self.line.was_asked(descriptor.hash):
             return
         self._descriptors[descriptor.hash] = descriptor
         for avatar, track in self._tracks.items():

@@ -6,7 +6,7 @@ import secrets
 import struct
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import zmq
 
@@ -14,24 +14,15 @@ from twinsdk.bridge.clock_sync import ClockSync
 from twinsdk.bridge.descriptor import AvatarDescriptor
 from twinsdk.bridge.endpoints import (
     MAX_POSE_BYTES,
-    MAX_STATE_BYTES,
     configure,
     parse_endpoint,
     shrink_kernel_buffers,
 )
 from twinsdk.bridge.keys import ClientKeys, ServerKeys, Token
 from twinsdk.bridge.layout import Layout, read_layout
-from twinsdk.bridge.messages import (
-    AvatarEntry,
-    DescriptorRequest,
-    Hello,
-    Ping,
-    Pong,
-    Welcome,
-    pack,
-    unpack_only,
-)
+from twinsdk.bridge.messages import AvatarEntry, Welcome
 from twinsdk.bridge.outlet import Outlet, OutletStats
+from twinsdk.bridge.state_line import StateLine
 from twinsdk.bridge.wire import read_prefix, topic
 from twinsdk.bridge.zap import identify
 from twinsdk.core.clock import Clock, now_ns
@@ -41,7 +32,6 @@ from twinsdk.errors import EndpointError, WireError
 __all__ = ["Relay", "RelayStats"]
 
 _QUEUE = 4
-_HELLO_NS, _PING_NS, _REQUEST_NS = 500_000_000, 1_000_000_000, 250_000_000
 _MAX_AVATARS = 4096
 _I64 = struct.Struct("<q")
 
@@ -69,10 +59,7 @@ class _Source:
     """A publisher or relay above."""
 
     pose: zmq.Socket[bytes]
-    state: zmq.Socket[bytes]
-    sync: ClockSync = field(default_factory=ClockSync)
-    hello_due_ns: int = 0
-    ping_due_ns: int = 0
+    line: StateLine
     heard_ns: int = 0
 
 
@@ -118,7 +105,6 @@ class Relay(Closing):
         self._clock = clock
         self._twins: dict[int, _Twin] = {}
         self._descriptors: dict[int, bytes] = {}
-        self._asked: dict[int, int] = {}
         self._codec = 0
         self._malformed = self._collisions = 0
         self._closing = threading.Event()
@@ -156,7 +142,7 @@ class Relay(Closing):
         return RelayStats(
             outlet=self._outlet.stats,
             avatars=len(self._twins),
-            malformed=self._malformed,
+            malformed=self._malformed + sum(s.line.malformed for s in self._sources),
             collisions=self._collisions,
         )
 
@@ -177,22 +163,21 @@ class Relay(Closing):
         if place.port == 0:
             raise EndpointError(f"endpoint: expected a port to connect to, got {place}")
         pose = self._context.socket(zmq.SUB)
-        state = self._context.socket(zmq.DEALER)
         configure(pose, queue=_QUEUE, limit_bytes=MAX_POSE_BYTES)
         shrink_kernel_buffers(pose)
-        configure(state, queue=64, limit_bytes=MAX_STATE_BYTES)
         if keys is not None:
             identify(pose, keys)
-            identify(state, keys)
         pose.setsockopt(zmq.SUBSCRIBE, topic())
         pose.connect(str(place))
-        state.connect(str(place.state()))
-        return _Source(pose=pose, state=state)
+        line = StateLine(
+            self._context, str(place.state()), keys=keys, name="twinsdk.Relay", clock=self._clock
+        )
+        return _Source(pose=pose, line=line)
 
     def _run(self) -> None:
         poller = zmq.Poller()
         for source in self._sources:
-            poller.register(source.state, zmq.POLLIN)
+            poller.register(source.line.socket, zmq.POLLIN)
             poller.register(source.pose, zmq.POLLIN)
         while not self._closing.is_set():
             ready = dict(poller.poll(100))
@@ -200,9 +185,9 @@ class Relay(Closing):
             for source in self._sources:
                 if source.pose in ready:
                     self._repeat(source)
-                if source.state in ready:
+                if source.line.socket in ready:
                     self._listen(source)
-                self._housekeep(source, now)
+                source.line.housekeep(now, source.heard_ns)
 
     def _repeat(self, source: _Source) -> None:
         for _ in range(256):  # then look at the other sources again
@@ -225,12 +210,12 @@ class Relay(Closing):
             layout = twin.layout
         descriptor = int(layout.read_scalars(message)[5])
         if descriptor not in self._descriptors:
-            self._ask(source, descriptor)
+            source.line.ask(descriptor)
             return
         if twin is not None and twin.source is not source:
             self._collisions += 1
             return
-        message = _in_our_time(message, layout, source.sync)
+        message = _in_our_time(message, layout, source.line.sync)
         if twin is None:
             if len(self._twins) >= _MAX_AVATARS:
                 self._collisions += 1
@@ -247,53 +232,23 @@ class Relay(Closing):
                 self._outlet.announce()
         self._outlet.send(message)
 
-    def _ask(self, source: _Source, descriptor: int) -> None:
-        now = self._clock()
-        if now - self._asked.get(descriptor, -_REQUEST_NS) < _REQUEST_NS:
-            return
-        if len(self._asked) >= _MAX_AVATARS:
-            self._asked.clear()
-        self._asked[descriptor] = now
-        _tell(source, pack(Hello(client="twinsdk.Relay")))
-        _tell(source, pack(DescriptorRequest(hash=descriptor)))
-
     def _listen(self, source: _Source) -> None:
-        for _ in range(64):
-            try:
-                parts = source.state.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            arrived = self._clock()
-            try:
-                message = unpack_only(parts)
-            except WireError:
-                self._malformed += 1
-                continue
-            if isinstance(message, Pong):
-                source.sync.add(message, arrived)
-            elif isinstance(message, AvatarDescriptor):
-                if message.hash in self._asked:
-                    self._descriptors.setdefault(message.hash, parts[0])
+        for message, data in source.line.messages():
+            if isinstance(message, AvatarDescriptor):
+                if source.line.was_asked(message.hash):
+                    self._descriptors.setdefault(message.hash, data)
             elif isinstance(message, Welcome):
                 self._meet(source, message)
 
     def _meet(self, source: _Source, welcome: Welcome) -> None:
         for entry in welcome.avatars:
             if entry.descriptor not in self._descriptors:
-                self._ask(source, entry.descriptor)
+                source.line.ask(entry.descriptor)
             elif entry.newest is not None and entry.avatar not in self._twins:
                 try:
                     self._pass_on(source, entry.newest)
                 except WireError:
                     self._malformed += 1
-
-    def _housekeep(self, source: _Source, now: int) -> None:
-        if now >= source.hello_due_ns and now - source.heard_ns >= _HELLO_NS:
-            source.hello_due_ns = now + _HELLO_NS
-            _tell(source, pack(Hello(client="twinsdk.Relay")))
-        if now >= source.ping_due_ns:
-            source.ping_due_ns = now + _PING_NS
-            _tell(source, pack(Ping(t0_ns=now)))
 
     def _welcome(self, endpoint: str) -> Welcome:
         return Welcome(
@@ -320,10 +275,3 @@ def _in_our_time(message: bytes, layout: Layout, sync: ClockSync) -> bytes:
             (then,) = _I64.unpack_from(message, at)
             _I64.pack_into(patched, at, min(max(then + offset, -(2**63)), 2**63 - 1))
     return bytes(patched)
-
-
-def _tell(source: _Source, data: bytes) -> None:
-    try:
-        source.state.send(data, zmq.NOBLOCK)
-    except zmq.Again:  # nobody there and the queue is full of the same words
-        return

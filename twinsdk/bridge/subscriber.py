@@ -91,11 +91,14 @@ class Subscriber(Receiver, Closing):
         deadline = None if timeout_s is None else self.clock() + round(timeout_s * 1e9)
         while True:
             wait, before = self.wait_ms(deadline), self.clock()
-            events = self.poller.poll(wait)
-            if self.overslept(before, wait):
-                time.sleep(DRAIN_S)
-            # The state plane's socket was registered first, so it is reported first.
-            frame = self.take(state_waits=bool(events) and events[0][0] is self.state)
+            if self.flows(wait):
+                frame = self.take_next(wait)
+            else:
+                events = self.poller.poll(wait)
+                if self.overslept(before, wait):
+                    time.sleep(DRAIN_S)
+                # The state plane's socket was registered first, so it is reported first.
+                frame = self.take(state_waits=bool(events) and events[0][0] is self.line.socket)
             if frame is not None:
                 return frame
             if deadline is not None and self.clock() >= deadline:

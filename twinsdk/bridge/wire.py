@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +43,6 @@ VERSION = 1
 _MAGIC = b"TWN"
 _PREFIX = struct.Struct("<3sBIIHH")
 _STATES = tuple(TrackingState)  # in the order of the schema's enum
-_STATE_INDEX = {state: index for index, state in enumerate(_STATES)}
 
 _U64 = struct.Struct("<Q")
 _ROTATION_TYPES: dict[Codec, tuple[np.dtype[Any], int]] = {
@@ -61,8 +60,6 @@ _FAULTS = {
     5: "a rotation is not a unit quaternion",
     6: "an expression is outside [0, 1]",
 }
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,8 +175,7 @@ class FrameEncoder:
         _U64.pack_into(message, layout.places["descriptor"], descriptor)
         self.size = len(message)
         """Bytes of a message."""
-        # Without checks of its own: frames were checked when they were made.
-        self._write = pose_wire(layout, bytes(message)).write
+        self._write = pose_wire(layout, bytes(message)).write_frame
 
     def encode(
         self, frame: TwinFrame, *, avatar_id: int | None = None, t_send_ns: int | None = None
@@ -194,24 +190,18 @@ class FrameEncoder:
         Raises:
             SkeletonMismatchError: The frame has another number of joints.
         """
-        pose = frame.pose
-        if len(pose.rotations) != self._joints:
+        try:
+            message: bytes = self._write(
+                frame,
+                frame.avatar_id if avatar_id is None else avatar_id,
+                now_ns() if t_send_ns is None else t_send_ns,
+                _STATES,
+            )
+        except ValueError as error:  # the frame itself was checked when it was made
             raise SkeletonMismatchError(
                 f"frame: expected a pose of {self._joints} joints as in the published avatar, "
-                f"got {len(pose.rotations)}; use twinsdk.retarget"
-            )
-        message: bytes = self._write(
-            pose.rotations,
-            frame.expressions,
-            frame.joint_confidence,
-            pose.root_translation,
-            frame.avatar_id if avatar_id is None else avatar_id,
-            frame.sequence,
-            frame.timestamp_ns,
-            now_ns() if t_send_ns is None else t_send_ns,
-            _STATE_INDEX[frame.state],
-            frame.confidence,
-        )
+                f"got {len(frame.pose.rotations)}; use twinsdk.retarget"
+            ) from error
         return message
 
 
@@ -226,9 +216,8 @@ class FrameDecoder:
     def __init__(self, *, skeleton: Skeleton, descriptor: int) -> None:
         self._skeleton = skeleton
         self._descriptor = descriptor
-        self._shape = len(skeleton), EXPRESSION_COUNT
-        self._codec = Codec.PACKED48
-        self._read: Callable[[bytes], Any] | None = None
+        self._kinds: tuple[Any, ...] = ()
+        self._read: Callable[[bytes, tuple[Any, ...]], Any] = _of_no_layout
 
     def decode(self, message: bytes) -> tuple[TwinFrame, FrameHeader]:
         """Return the frame in `message`, and what else it says.
@@ -236,50 +225,38 @@ class FrameDecoder:
         Raises:
             WireError: It is malformed, of another version, or of another avatar descriptor.
         """
-        found: Any = _OTHER_LAYOUT if self._read is None else self._read(message)
-        if found == _OTHER_LAYOUT:
-            found = self._look_anew(message)
+        found: Any = self._read(message, self._kinds)
         if type(found) is int:
-            raise _fault(message, found)
-        (
-            session, avatar, sequence, t_capture_ns, t_send_ns, descriptor, state, confidence,
-            root, rotations, expressions, sure,
-        ) = found  # fmt: skip
-        if descriptor != self._descriptor:
-            raise UnknownAvatarError(descriptor)
-        if (len(rotations), len(expressions)) != self._shape:
-            raise WireError(
-                f"pose message: expected {self._shape[0]} joints and {self._shape[1]} "
-                f"expressions, got {len(rotations)} and {len(expressions)}"
-            )
-        frame = _unchecked(
-            TwinFrame,
-            avatar_id=avatar,
-            sequence=sequence,
-            timestamp_ns=t_capture_ns,
-            pose=_unchecked(
-                Pose, skeleton=self._skeleton, rotations=rotations, root_translation=root
-            ),
-            expressions=expressions,
-            confidence=confidence,
-            joint_confidence=sure,
-            state=_STATES[state],
-        )
-        header = _unchecked(
-            FrameHeader,
-            session=session,
-            descriptor=descriptor,
-            codec=self._codec,
-            t_send_ns=t_send_ns,
-        )
-        return frame, header
+            found = self._look_anew(message, found)
+        header: FrameHeader = found[1]
+        if header.descriptor != self._descriptor:
+            raise UnknownAvatarError(header.descriptor)
+        return found
 
-    def _look_anew(self, message: bytes) -> Any:
+    def _look_anew(self, message: bytes, fault: int) -> Any:
         """Read a message whose layout was not seen before, and remember the layout."""
-        layout = read_layout(message)
-        self._codec = layout.codec
-        self._read = pose_wire(layout, message).read
-        return self._read(message)
+        if fault == _OTHER_LAYOUT:
+            layout = read_layout(message)
+            wire = pose_wire(layout, message)
+            found = wire.read(message)
+            if type(found) is int:
+                raise _fault(message, found)
+            if found[5] != self._descriptor:
+                raise UnknownAvatarError(found[5])
+            joints, expressions = len(self._skeleton), EXPRESSION_COUNT
+            if (layout.joints, layout.expressions) != (joints, expressions):
+                raise WireError(
+                    f"pose message: expected {joints} joints and {expressions} expressions, "
+                    f"got {layout.joints} and {layout.expressions}"
+                )
+            self._kinds = (TwinFrame, Pose, FrameHeader, self._skeleton, _STATES, layout.codec)
+            self._read = wire.read_frame
+            return self._read(message, self._kinds)
+        raise _fault(message, fault)
+
+
+def _of_no_layout(_: bytes, __: tuple[Any, ...]) -> int:
+    return _OTHER_LAYOUT
 
 
 def _fault(message: bytes, number: int) -> WireError:
@@ -302,13 +279,6 @@ def pose_wire(layout: Layout, message: bytes) -> Any:
         expressions_at=layout.expressions_at,
         confidence_at=layout.confidence_at,
     )
-
-
-def _unchecked(kind: type[T], **fields: Any) -> T:
-    """Return a frozen dataclass whose values were proven above; its own checks cost 40 us."""
-    made = object.__new__(kind)
-    made.__dict__.update(fields)
-    return made
 
 
 def _build(codec: Codec, joints: int) -> bytes:
