@@ -11,9 +11,10 @@ SUMMARY = "Judge what twinsdk does against known truth; prints a Markdown table.
 EXAMPLES = """examples:
   twinsdk evaluate capture            rendered people, filmed once
   twinsdk evaluate retarget           one body under many skeletons
+  twinsdk evaluate motion --data cmu30_train.npz
   twinsdk evaluate capture --help     what it takes
 """
-_EVALUATIONS = ("capture", "retarget")  # each is a module twinsdk.cli.evaluate_NAME
+_EVALUATIONS = ("capture", "retarget", "motion")  # each is a module twinsdk.cli.evaluate_NAME
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
