@@ -37,6 +37,7 @@ _ANKLES = [_AT["leftAnkle"], _AT["rightAnkle"]]
 _ARMS = [(_AT[f"left{part}"], _AT[f"right{part}"]) for part in ("Elbow", "Wrist")]
 _LEGS = [(_AT[f"left{part}"], _AT[f"right{part}"]) for part in ("Knee", "Ankle")]
 _MOVING_M_S = 0.15
+_TELLING_M = 0.05
 _SETTLED_S = 2.0
 _FACE_PX = 60.0  # what a face must measure for its expressions to be seen
 
@@ -219,7 +220,7 @@ def _swaps(est: Array, truth: Array, inside: Array) -> float:
 
 
 def _lengths(take: Take, estimate: Estimate, ends: Array) -> dict[str, float]:
-    seen = ends.mean(0) > 0.5
+    seen = ends[np.asarray(take.present, bool)].mean(0) > 0.5
     if not seen.any():
         return {}
     bones = [bone for bone, there in zip(_BONES, seen, strict=True) if there]
@@ -236,10 +237,11 @@ def _dynamics(est: Array, truth: Array, inside: Array, fps: float) -> dict[str, 
     moving = (metrics.speeds(truth, fps) > _MOVING_M_S) & inside[1:]
     late = moving[2:] & moving[:-2]
     true = metrics.masked_mean(metrics.jerk(truth, fps), late)
-    shown = inside.mean(0) > 0.9
+    # What hardly moves tells no delay.
+    told = (inside.mean(0) > 0.9) & (metrics.still_deviation(truth) > _TELLING_M)
     return {
         "jerk": metrics.masked_mean(metrics.jerk(est, fps), late) / true if true > 0 else np.nan,
-        "lag": metrics.best_lag_s(est[:, shown], truth[:, shown], fps) if shown.any() else np.nan,
+        "lag": metrics.best_lag_s(est[:, told], truth[:, told], fps) if told.any() else np.nan,
     }
 
 

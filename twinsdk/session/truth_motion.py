@@ -36,19 +36,14 @@ def perform(
 
     Args:
         kind: "gestures" (standing, arms and trunk move, knees bend), "steps" (the same and feet
-            that step about), "seated", or "still": one pose, held exactly.
+            that step about), "seated", or "still": standing with hanging arms, held exactly.
         rng: Decides everything else.
         duration_s: How long.
         fps: Frames a second.
     """
     times = np.arange(round(duration_s * fps)) / fps
     if kind == "still":
-        one = perform("gestures", rng, duration_s=4.0, fps=fps)[45:46]
-        return replace(
-            one,
-            rotations=np.repeat(one.rotations, len(times), 0),
-            root_translations=np.repeat(one.root_translations, len(times), 0),
-        )
+        return _still(rng, times, fps)
     seated, stepping = kind == "seated", kind == "steps"
     feet = _footsteps(times, rng) if stepping else _standing(times, rng, seated=seated)
     between = (feet["left"] + feet["right"]) / 2
@@ -76,16 +71,27 @@ def perform(
     )
 
 
-def with_face_and_fingers(clip: MotionClip, rng: np.random.Generator) -> MotionClip:
-    """Return a canonical clip with living fingers (where it has none) and a speaking face."""
+def with_face_and_fingers(
+    clip: MotionClip, rng: np.random.Generator, *, still: bool = False
+) -> MotionClip:
+    """Return a canonical clip with living fingers (where it has none) and a speaking face.
+
+    Args:
+        clip: What moves already is left as it is.
+        rng: Decides how fingers and face move.
+        still: Whether fingers are only bent, not moved, and the face does nothing but blink.
+    """
     times = np.arange(len(clip)) / clip.fps
     rotations = clip.rotations.copy()
     names = clip.skeleton.names
     moving = [j for j, name in enumerate(names) if any(f in name for f in ("Thumb", *_FINGERS))]
     if not np.abs(rotations[:, moving, :3]).max(initial=0) > 0.05:
-        for name, bend in _fingers(times, rng).items():
+        for name, bend in _fingers(0 * times if still else times, rng).items():
             rotations[:, names.index(name)] = bend
     weights = clip.expressions if clip.expressions is not None else _face(times, rng)
+    if still:
+        blinks = [expression(f"eyeBlink{side}") for side in ("Left", "Right")]
+        weights = weights * np.isin(np.arange(EXPRESSION_COUNT), blinks)
     return replace(clip, rotations=quat.positive(rotations), expressions=weights)
 
 
@@ -104,6 +110,26 @@ def resampled(clip: MotionClip, fps: float) -> MotionClip:
         rotations=quat.slerp(clip.rotations[below], clip.rotations[above], share),
         root_translations=roots[below] * (1 - share) + roots[above] * share,
         expressions=None if faces is None else faces[below] * (1 - share) + faces[above] * share,
+    )
+
+
+def _still(rng: np.random.Generator, times: F64, fps: float) -> MotionClip:
+    """Return one natural standing pose, held: arms hang, a little bent."""
+    first = times[:1]
+    feet = _standing(first, rng, seated=False)
+    root = np.array([[0.0, 0.925, 0.0]]) + (feet["left"] + feet["right"]) / 2 * (1, 0, 1)
+    world = _trunk(first, rng, np.zeros(1)) | _legs(root, feet, np.zeros(1))
+    for side, out in _SIDES:
+        along, back = np.array([0.2, -1.0 * out, 0.1 * out]), np.array([out, 0.3, 0.0])
+        upper = quat.from_frame(along[None], back[None])
+        elbow = _about(-out * _Y, rng.uniform(0.2, 0.6, 1))
+        fore = quat.multiply(upper, elbow)
+        world |= {f"{side}UpperArm": upper, f"{side}LowerArm": fore, f"{side}Hand": fore}
+    return MotionClip(
+        skeleton=humanoid_skeleton(),
+        fps=fps,
+        rotations=np.repeat(_local(world, 1), len(times), 0),
+        root_translations=np.repeat(root.astype(np.float32), len(times), 0),
     )
 
 

@@ -173,7 +173,8 @@ def motion_of(scene: Scene) -> MotionClip:
         clip = close_up(FPS)[: round(scene.duration_s * FPS)]
     else:
         clip = perform(scene.kind.motion, rng, duration_s=scene.duration_s, fps=FPS)
-    return with_face_and_fingers(_towards_camera(clip), rng)
+    still = scene.kind.motion == "still"
+    return with_face_and_fingers(_towards_camera(clip), rng, still=still)
 
 
 def camera_of(scene: Scene, avatar: Avatar, positions: F32) -> Camera:
