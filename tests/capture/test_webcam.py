@@ -266,6 +266,28 @@ def test_a_camera_that_freezes_counts_as_lost_until_it_goes_on(
     assert source.status is SourceStatus.RUNNING
 
 
+def test_a_driver_that_repeats_its_last_picture_counts_as_frozen(
+    camera: FakeCamera, opened: Opener
+) -> None:
+    camera.send(1)
+    source = opened()
+    assert grey_of(source) == 1
+    camera.send(*[1] * 10)  # 1.5 s of the same picture: somebody may sit very still
+    camera.join()
+    assert source.status is SourceStatus.RUNNING
+    assert grey_of(source) == 1
+    camera.send(*[1] * 20)
+    camera.join()
+    source.read(0)
+    assert source.status is SourceStatus.LOST
+    camera.send(*[1] * 5)
+    camera.join()
+    assert source.read(0) is None
+    camera.send(2)
+    assert grey_of(source) == 2
+    assert source.status is SourceStatus.RUNNING
+
+
 def test_closing_while_a_grab_hangs_returns_and_the_grabbing_thread_lets_go(
     camera: FakeCamera, opened: Opener
 ) -> None:

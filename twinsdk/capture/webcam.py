@@ -22,6 +22,7 @@ from twinsdk.errors import DeviceError
 __all__ = ["CaptureDevice", "WebcamConfig", "WebcamSource"]
 
 _MJPG_FROM_ROWS = 720
+_PROBE_STEP_PX = 8  # a sensor's noise changes some of these pixels in every picture
 
 
 class CaptureDevice(Protocol):
@@ -41,7 +42,8 @@ class WebcamConfig:
 
     Attributes:
         open_timeout_s: To the first frame; slow USB cameras take 2 to 3 s.
-        stall_s: Without a frame for so long it counts as lost; dim light brings some to 5 fps.
+        stall_s: Without a new picture for so long it counts as lost, also where a driver repeats
+            the last one; dim light brings some cameras to 5 fps.
         failed_grabs: So many failures in a row mean unplugged; single ones happen on busy USB,
             and several while some cameras warm up.
         failed_wait_s: Wait after a failure; a device that is gone fails at once.
@@ -114,6 +116,7 @@ class WebcamSource(BaseSource):
         self._grabbed = 0
         self._lost = False
         self._last_ns = clock()
+        self._probe = b""
         self._answered = threading.Event()
         self._failed_first = False
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
@@ -221,8 +224,13 @@ class WebcamSource(BaseSource):
             self._accept(frame, timestamp_ns)
 
     def _accept(self, frame: Array, timestamp_ns: int) -> None:
+        probe = frame[::_PROBE_STEP_PX, ::_PROBE_STEP_PX].tobytes()
+        frozen_s = (timestamp_ns - self._last_ns) * 1e-9
+        if probe == self._probe and frozen_s > self._config.stall_s:
+            return
         self.size_px = (int(frame.shape[1]), int(frame.shape[0]))
-        self._last_ns = timestamp_ns
+        if probe != self._probe:
+            self._probe, self._last_ns = probe, timestamp_ns
         self.reopened += self._lost
         self._lost = False
         self._slot.put(_Grabbed(frame=frame, timestamp_ns=timestamp_ns, index=self._grabbed))
