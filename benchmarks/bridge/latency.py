@@ -66,7 +66,8 @@ def frame(descriptor: AvatarDescriptor, sequence: int) -> TwinFrame:
 def restamped(base: TwinFrame, sequence: int) -> TwinFrame:
     """Return the same frame captured now; making one from scratch is not the bridge's time."""
     made = object.__new__(TwinFrame)
-    made.__dict__.update({**base.__dict__, "sequence": sequence, "timestamp_ns": now_ns()})
+    made.__dict__.update(base.__dict__, sequence=sequence)
+    made.__dict__["timestamp_ns"] = now_ns()
     return made
 
 

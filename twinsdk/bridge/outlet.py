@@ -30,6 +30,7 @@ __all__ = ["Outlet", "OutletStats"]
 _MAX_SUBSCRIPTION_BYTES = 1024
 _PORT_TRIES = 32
 _MAX_CHANGES = 4096
+_NOBLOCK = int(zmq.NOBLOCK)  # an enum's member takes microseconds to become a number
 _COUNT_EVERY = 16
 """Sends between looks at who came and went: after each one it would keep the processor from the
 thread that is just carrying the message away."""
@@ -168,7 +169,7 @@ class Outlet:
             UsageError: It was closed.
         """
         try:
-            self._pose.send(message, zmq.NOBLOCK)
+            self._pose.send(message, _NOBLOCK)
         except zmq.ZMQError as error:
             if self._closed:
                 raise UsageError("publisher: expected an open one, it was closed") from error

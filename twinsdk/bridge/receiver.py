@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,6 +41,7 @@ _STATISTICS_NS = 1_000_000_000
 _MAX_AVATARS = 256
 _STOPPED_NS = 150_000_000
 _FLOWING_NS = 200_000_000
+_WARM_MS = 1
 DRAIN_S = 0.005
 
 
@@ -92,7 +92,7 @@ class Receiver:
         self._order: list[tuple[int, zmq.Socket[bytes]]] = []
         self._turn = 0
         self._greeted = self._due_ns = self._newest_ns = 0
-        self._waits_ms = -1
+        self._waits_ms, self._interval_ns = -1, 0
         self._statistics_due_ns, self._told = clock() + _STATISTICS_NS, 0
         self._received = self._lost = self._reordered = self._stale = 0
         self._malformed = self._restarts = 0
@@ -233,20 +233,33 @@ class Receiver:
         if self._ready:
             return self.take(state_waits=False)
         avatar, socket = self._order[0]
-        wait_ms = min(wait_ms, _FLOWING_NS // 1_000_000)
-        if wait_ms != self._waits_ms:
-            self._waits_ms = wait_ms
-            socket.setsockopt(zmq.RCVTIMEO, wait_ms)
         before = self.clock()
-        try:
-            message = socket.recv()
-        except zmq.Again:
+        wait_ms = min(wait_ms, _FLOWING_NS // 1_000_000)
+        early_ms = (self._newest_ns + self._interval_ns - before) // 1_000_000 - _WARM_MS
+        message = None
+        if 0 < early_ms < wait_ms:
+            message = self._wait_in(socket, early_ms)
+            if message is None:
+                # Nothing is due yet: reading the last frame once more leaves the caches warm, and
+                # the next one is read in a fifth of the time. It is dropped as a repetition.
+                self._take(avatar, self.message)
+                wait_ms -= early_ms
+        message = message or self._wait_in(socket, wait_ms)
+        if message is None:
             return None
         if self.overslept(before, wait_ms):
             time.sleep(DRAIN_S)
-            with suppress(zmq.Again):
-                message = socket.recv(zmq.NOBLOCK)
+            message = self._wait_in(socket, 0) or message
         return self._take(avatar, message)
+
+    def _wait_in(self, socket: zmq.Socket[bytes], wait_ms: int) -> bytes | None:
+        if wait_ms != self._waits_ms:
+            self._waits_ms = wait_ms
+            socket.setsockopt(zmq.RCVTIMEO, wait_ms)
+        try:
+            return socket.recv()
+        except zmq.Again:
+            return None
 
     def _take(self, avatar: int, message: bytes) -> TwinFrame | None:
         """Return the frame in a message, or None where it is dropped or must wait."""
@@ -287,7 +300,9 @@ class Receiver:
             return None
         self._ages.append(age)
         self._received += 1
-        self._newest_ns = now
+        gap, self._newest_ns = now - self._newest_ns, now
+        if gap < _FLOWING_NS:
+            self._interval_ns += (gap - self._interval_ns) // 8
         self.header = header
         return frame
 
