@@ -93,7 +93,7 @@ def read_rig(path: str | Path) -> Rig:
         tree = NodeTree.of(document)
         person = vrm.read(document)
         wanted = [node for skin in document.items("skins") for node in _joints(skin, tree)]
-        wanted += [*(person.humanoid if person else ()), *referenced_nodes(document)]
+        wanted += [*(person.humanoid if person else ()), *referenced_nodes(document, tree, person)]
         space = joint_space(tree, wanted, turned=person is not None and person.version == 0)
         built = MeshReader(document, AccessorReader(document), tree, space).build()
         morphs, notes = built.morphs, list(built.notes)

@@ -123,7 +123,7 @@ def _mesh(avatar: Avatar, joints: U16, weights: F32, builder: Builder) -> dict[s
         "WEIGHTS_0": builder.accessor(weights, target=ARRAY_BUFFER),
     }
     textured = [material.texture is not None for material in mesh.materials]
-    if any(textured) or np.ptp(mesh.uvs, axis=0).max() > 0:
+    if any(textured) or mesh.uvs.any():
         attributes["TEXCOORD_0"] = builder.accessor(mesh.uvs, target=ARRAY_BUFFER)
     # Deltas of rest positions; one list of accessors shared by every primitive.
     targets = [{"POSITION": builder.sparse(offsets)} for offsets in avatar.morphs.offsets]
@@ -149,7 +149,7 @@ def _mesh(avatar: Avatar, joints: U16, weights: F32, builder: Builder) -> dict[s
 
 
 def _material(material: Material, kept: Mapping[str, Any], builder: Builder) -> dict[str, Any]:
-    entry = restored(material, kept, builder)
+    entry = {"name": material.name, **restored(material, kept, builder)}
     surface: dict[str, Any] = {
         "metallicFactor": 0.0,
         **entry.get("pbrMetallicRoughness", {}),
@@ -158,7 +158,7 @@ def _material(material: Material, kept: Mapping[str, Any], builder: Builder) -> 
     }
     if material.texture is not None:
         surface["baseColorTexture"] = {"index": builder.texture(material.texture)}
-    entry |= {"name": material.name, "pbrMetallicRoughness": surface}
+    entry["pbrMetallicRoughness"] = surface
     if material.double_sided:
         entry["doubleSided"] = True
     if material.alpha_mode != "OPAQUE":

@@ -26,6 +26,7 @@ class NodeTree:
     Attributes:
         names: Unique; unnamed nodes are numbered.
         parents: Node index above, -1 for none.
+        children: Node indices below each.
         order: Every node, parents first.
         translations, rotations, scales: (N, 3), (N, 4), (N, 3) local.
         world: (N, 4, 4) world_from_node.
@@ -34,6 +35,7 @@ class NodeTree:
     def __init__(self, names: list[str], children: list[list[int]]) -> None:
         count = len(names)
         self.names = _unique_names(names)
+        self.children = children
         self.parents, self.order = _order(children)
         self.translations = np.zeros((count, 3))
         self.rotations = np.tile([0.0, 0.0, 0.0, 1.0], (count, 1))

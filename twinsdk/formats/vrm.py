@@ -159,6 +159,7 @@ class Vrm:
         version: 0 or 1.
         humanoid: Node index -> VRM 1.0 humanoid name.
         expressions: Name (VRM 1.0 preset or custom) -> morph bindings.
+        rules: Name -> what else an expression says: binary, overrides, material binds.
         meta: VRM 1.0 meta fields, as text, flags and lists.
         thumbnail: Image index, or None.
         raw: The extension object itself.
@@ -167,6 +168,7 @@ class Vrm:
     version: int
     humanoid: Mapping[int, str]
     expressions: Mapping[str, tuple[Binding, ...]]
+    rules: Mapping[str, Mapping[str, Any]]
     meta: Mapping[str, Any]
     thumbnail: int | None
     raw: Mapping[str, Any] = field(repr=False)
@@ -193,6 +195,7 @@ def _read_1(document: Document, raw: dict[str, Any]) -> Vrm:
         if role in HUMANOID_NAMES:
             humanoid[node] = role
     expressions: dict[str, tuple[Binding, ...]] = {}
+    rules: dict[str, Mapping[str, Any]] = {}
     groups = raw.get("expressions", {})
     for kind in ("preset", "custom"):
         for name, expression in groups.get(kind, {}).items():
@@ -204,11 +207,13 @@ def _read_1(document: Document, raw: dict[str, Any]) -> Vrm:
                     mesh = holder["mesh"]
                     binds.append(_binding(document, mesh, bind.get("index"), weight, name))
             expressions[str(name)] = tuple(binds)
+            rules[str(name)] = {k: v for k, v in expression.items() if k != "morphTargetBinds"}
     meta = {key: value for key, value in raw.get("meta", {}).items() if key != "thumbnailImage"}
     return Vrm(
         version=1,
         humanoid=humanoid,
         expressions=expressions,
+        rules=rules,
         meta=meta,
         thumbnail=raw.get("meta", {}).get("thumbnailImage"),
         raw=raw,
@@ -226,6 +231,7 @@ def _read_0(document: Document, raw: dict[str, Any]) -> Vrm:
         if role in HUMANOID_NAMES:
             humanoid[node] = role
     expressions: dict[str, tuple[Binding, ...]] = {}
+    rules: dict[str, Mapping[str, Any]] = {}
     for group in raw.get("blendShapeMaster", {}).get("blendShapeGroups", []):
         preset = str(group.get("presetName", "unknown")).lower()
         name = _PRESET_OF_0.get(preset, str(group.get("name", "")))
@@ -236,6 +242,7 @@ def _read_0(document: Document, raw: dict[str, Any]) -> Vrm:
             for bind in group.get("binds", [])
             if bind.get("mesh", -1) != -1
         )
+        rules[name] = {"isBinary": bool(group.get("isBinary", False))}
     old = raw.get("meta", {})
     textures = document.items("textures")
     picture = old.get("texture")
@@ -244,6 +251,7 @@ def _read_0(document: Document, raw: dict[str, Any]) -> Vrm:
         version=0,
         humanoid=humanoid,
         expressions=expressions,
+        rules=rules,
         meta=_meta_of_0(old),
         thumbnail=textures[picture].get("source") if pictured else None,
         raw=raw,

@@ -12,7 +12,7 @@ from twinsdk.core import quat
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.expressions import EXPRESSION_NAMES
 from twinsdk.formats.build import Builder
-from twinsdk.formats.extras import mapped_nodes
+from twinsdk.formats.extras import mapped_nodes, plain, refers
 from twinsdk.formats.images import image_type
 from twinsdk.formats.kept import extension_names
 from twinsdk.formats.vrm import (
@@ -32,6 +32,7 @@ _WRITTEN_ELSEWHERE = frozenset(
         *META_LISTS,
         "thumbnail",
         "expressions",
+        "expression_rules",
         "spring_bones",
         "constraints",
         "look_at",
@@ -49,9 +50,17 @@ _MUST_BE_ONE_OF = {
 def own_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of `meta` has no field in VRM and goes to the file's extras."""
     own = {key: value for key, value in meta.items() if key not in _WRITTEN_ELSEWHERE}
-    if isinstance(own.get("gltf"), Mapping):  # materials and their images are written as such
-        own["gltf"] = {k: v for k, v in own["gltf"].items() if k not in ("materials", "images")}
+    if isinstance(own.get("gltf"), Mapping):  # what is written as such is not written twice
+        gltf = {k: v for k, v in own["gltf"].items() if k not in ("materials", "images", "nodes")}
+        if isinstance(gltf.get("extensions"), Mapping):
+            left = {k: v for k, v in gltf["extensions"].items() if refers(v)}
+            gltf = {**gltf, "extensions": left} if left else _without(gltf, "extensions")
+        own["gltf"] = gltf
     return own
+
+
+def _without(values: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name != key}
 
 
 def add_vrm(document: dict[str, Any], avatar: Avatar, figure: int, builder: Builder) -> None:
@@ -69,7 +78,9 @@ def add_vrm(document: dict[str, Any], avatar: Avatar, figure: int, builder: Buil
         "specVersion": "1.0",
         "meta": _meta(avatar.meta, builder),
         "humanoid": {"humanBones": {role: {"node": joint(name)} for role, name in roles.items()}},
-        "firstPerson": {"meshAnnotations": [{"node": figure, "type": "auto"}]},
+        "firstPerson": {
+            "meshAnnotations": [{"node": figure, "type": avatar.meta.get("first_person", "auto")}]
+        },
         "lookAt": _look_at(avatar, roles),
     }
     expressions = _expressions(avatar, figure)
@@ -83,16 +94,28 @@ def add_vrm(document: dict[str, Any], avatar: Avatar, figure: int, builder: Buil
     spring = avatar.meta.get("spring_bones")
     if isinstance(spring, Mapping):
         used["VRMC_springBone"] = mapped_nodes(spring, numbered)
+    gltf = avatar.meta.get("gltf")
+    kept = gltf if isinstance(gltf, Mapping) else {}
+    for name, value in (kept.get("extensions") or {}).items():
+        if not refers(value):
+            used.setdefault(name, value)
     document["extensions"] = used
     names = list(used)
+    for name, entry in (kept.get("nodes") or {}).items():
+        if avatar.skeleton.has(name):
+            document["nodes"][joint(name)].update(entry)
     constraints = avatar.meta.get("constraints")
     if isinstance(constraints, Mapping) and constraints:
         for name, constraint in constraints.items():
             if avatar.skeleton.has(name):
                 node = document["nodes"][joint(name)]
-                node["extensions"] = {"VRMC_node_constraint": mapped_nodes(constraint, numbered)}
-        names.append("VRMC_node_constraint")
-    names += sorted(extension_names(document["materials"]) - set(names))
+                written = mapped_nodes(constraint, numbered)
+                node["extensions"] = {
+                    **node.get("extensions", {}),
+                    "VRMC_node_constraint": written,
+                }
+    inner = extension_names(document["materials"]) | extension_names(document["nodes"])
+    names += sorted(inner - set(names))
     document["extensionsUsed"] = names
 
 
@@ -161,6 +184,8 @@ def _expressions(avatar: Avatar, figure: int) -> dict[str, Any]:
             given.setdefault(name, weights)
     preset: dict[str, Any] = {}
     custom: dict[str, Any] = {}
+    kept_rules = avatar.meta.get("expression_rules")
+    rules = kept_rules if isinstance(kept_rules, Mapping) else {}
     for name, weights in given.items():
         binds = [
             {"node": figure, "index": morphs[morph], "weight": min(max(float(weight), 0.0), 1.0)}
@@ -172,9 +197,24 @@ def _expressions(avatar: Avatar, figure: int) -> dict[str, Any]:
             "overrideBlink": "none",
             "overrideLookAt": "none",
             "overrideMouth": "none",
+            **_numbered(rules.get(name, {}), avatar),
         }
         if binds:
             entry["morphTargetBinds"] = binds
         (preset if name in EXPRESSION_PRESETS else custom)[name] = entry
     groups = {"preset": preset, "custom": custom}
     return {key: value for key, value in groups.items() if value}
+
+
+def _numbered(rule: Mapping[str, Any], avatar: Avatar) -> dict[str, Any]:
+    """Return the rest of an expression with materials by number; binds to others are left out."""
+    numbers = {material.name: i for i, material in enumerate(avatar.mesh.materials)}
+    out: dict[str, Any] = plain(rule)
+    for key in ("materialColorBinds", "textureTransformBinds"):
+        if key in out:
+            out[key] = [
+                {**bind, "material": numbers[bind["material"]]}
+                for bind in out[key]
+                if bind.get("material") in numbers
+            ]
+    return out
