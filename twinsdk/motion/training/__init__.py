@@ -1,0 +1,1 @@
+"""How the motion model is trained: clips, simulated sources, losses and the loop."""

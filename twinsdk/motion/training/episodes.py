@@ -1,0 +1,467 @@
+"""Episodes: batches of people seen by simulated sources that come, go and change in mid-motion.
+
+An episode is longer than a training window: its windows follow one another with the network's state
+carried over, so that the network learns to live with a long past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from twinsdk.core.arrays import F32, Array
+from twinsdk.core.humanoid import mirrored
+from twinsdk.core.landmarks import BODY_NAMES
+from twinsdk.core.trackers import TRACKER_NAMES
+from twinsdk.motion.model.analytic import HEAD, Held, TrackerHold, solve_trackers
+from twinsdk.motion.model.body import (
+    CANONICAL_OFFSETS,
+    COUNT,
+    FEET_TOES,
+    INDEX,
+    MIRROR,
+    forward,
+    lengths_of,
+    nearest_yaw,
+    rotation_vector,
+    turn_y,
+)
+from twinsdk.motion.model.network import FUTURE_STEPS
+from twinsdk.motion.model.slots import MARKS, STYLES, Seen, Source, encode
+from twinsdk.motion.training.corpus import Clip, mirror
+from twinsdk.motion.training.noise import TrackerNoise, shake_trackers
+from twinsdk.motion.training.takes import Take, rotations_of
+
+__all__ = ["Episode", "EpisodeConfig", "Episodes", "Scene", "see", "targets_of"]
+
+_TRACKED = np.array([INDEX[name] for name in TRACKER_NAMES])
+_IDLE = STYLES.index("idle")
+_STRIDES = ((1, 0.1), (2, 0.7), (3, 0.1), (4, 0.1))  # of 60 fps
+_MARK_NAMES = [BODY_NAMES[int(i)] for i in MARKS]
+_MARK_MIRROR = np.array([_MARK_NAMES.index(mirrored(name)) for name in _MARK_NAMES])
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeConfig:
+    """What episodes are made of.
+
+    Attributes:
+        rows: People at once.
+        frames: Longest episode, frames.
+        webcam: Share of rows seen by a webcam.
+        switched: Share of webcam rows that change to trackers or back in mid-motion.
+        nothing: Share of rows that see nothing for a while.
+        more_trackers: Share of tracker rows with hips, feet or all six.
+        hands_lost: Share of tracker rows whose hands go out of sight for a while.
+        idle_share: Weight of idle clips against their length.
+        canonical: Share of rows on the 1.70 m skeleton instead of the person's own.
+        scaling: Largest relative change of body size and, apart from it, of each bone.
+        speed: Largest relative change of speed.
+        bones_hidden: Share of rows whose bone lengths the network is not told.
+        style_hidden: Share of rows whose style it is not told.
+    """
+
+    rows: int = 24
+    frames: int = 160
+    webcam: float = 0.45
+    switched: float = 0.12
+    nothing: float = 0.2
+    more_trackers: float = 0.3
+    hands_lost: float = 0.25
+    idle_share: float = 0.25
+    canonical: float = 0.3
+    scaling: float = 0.06
+    speed: float = 0.1
+    bones_hidden: float = 0.3
+    style_hidden: float = 0.6
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scene:
+    """The truth of B rows of T frames and what they are seen by.
+
+    Attributes:
+        local: (B, T, 22, 3, 3) true rotations; `root` (B, T, 3).
+        ahead: (B, T // 4, 8, 22, 3, 3) true rotations 1/30 s to 8/30 s after every fourth frame.
+        ahead_root: (B, T // 4, 8, 3).
+        ahead_valid: (B, T // 4, 8) whether the clip goes on that long.
+        contacts: (B, T, 4).
+        offsets: (B, 22, 3).
+        dt: (B,) seconds.
+        valid: (B, T) whether the row has a frame.
+        source: (B, T) of `Source`.
+        landmarks: (B, T, 23, 3), zero where there are none.
+        visibility: (B, T, 23).
+        fit: (B, T, 22, 3, 3); `fit_root` (B, T, 3); `confidence` (B, T, 22).
+        tracker_seen: (B, T, 6).
+        bones_known: (B,), style: (B,).
+    """
+
+    local: F32
+    root: F32
+    ahead: F32
+    ahead_root: F32
+    ahead_valid: Array
+    contacts: Array
+    offsets: F32
+    dt: F32
+    valid: Array
+    source: Array
+    landmarks: F32
+    visibility: F32
+    fit: F32
+    fit_root: F32
+    confidence: F32
+    tracker_seen: Array
+    bones_known: Array
+    style: Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Episode:
+    """Rows for the network (B, T, WIDTH), and the arrays of `losses.Targets`, by name."""
+
+    slots: F32
+    targets: dict[str, F32]
+    source: Array
+
+
+class Episodes:
+    """Draws episodes without end; the seed and the count of those drawn decide each one."""
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        takes: Sequence[Take],
+        config: EpisodeConfig,
+        *,
+        seed: int,
+        noise: TrackerNoise | None = None,
+    ) -> None:
+        self.config = config
+        self._clips = clips
+        self._takes = takes
+        self._seed = seed
+        self._noise = noise or TrackerNoise()
+        share = np.array([0.0 + config.idle_share if c.style == _IDLE else 1.0 for c in clips])
+        seconds = np.array([min(len(c) / c.fps, 1e9) for c in clips])
+        self._by_length = share * seconds / (share * seconds).sum()
+        frames = np.array([len(take.frames) * 1.0 for take in takes])
+        self._by_take = frames / frames.sum() if len(takes) else frames
+
+    def draw(self, index: int) -> Episode:
+        """Return episode number `index`."""
+        rng = np.random.default_rng([self._seed, index])
+        scene = self._scene(rng)
+        seen, held_yaw = see(scene, rng, self._noise)
+        return _encoded(scene, seen, held_yaw)
+
+    def _scene(self, rng: np.random.Generator) -> Scene:
+        c = self.config
+        rows = [
+            self._webcam_row(rng)
+            if len(self._takes) and rng.random() < c.webcam
+            else self._tracker_row(rng)
+            for _ in range(c.rows)
+        ]
+        return Scene(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+
+    def _tracker_row(self, rng: np.random.Generator) -> dict[str, Array]:
+        c = self.config
+        clip = self._clips[int(rng.choice(len(self._clips), p=self._by_length))]
+        stride = int(rng.choice([s for s, _ in _STRIDES], p=[p for _, p in _STRIDES]))
+        stride = max(1, round(stride * clip.fps / 60))
+        longest = min(c.frames, (len(clip) - 1) // stride + 1)
+        start = int(rng.integers(0, len(clip) - (longest - 1) * stride))
+        frames = start + stride * np.arange(longest)
+        row = self._truth(rng, clip, frames, float(rng.uniform(-np.pi, np.pi)))
+        row["source"] = np.full(c.frames, Source.TRACKERS)
+        row["tracker_seen"] = self._trackers(rng, float(row["dt"]))
+        return self._with_gaps(rng, row)
+
+    def _webcam_row(self, rng: np.random.Generator) -> dict[str, Array]:
+        c = self.config
+        take = self._takes[int(rng.choice(len(self._takes), p=self._by_take))]
+        clip = self._clips[take.clip]
+        begin = int(rng.integers(0, max(1, len(take.frames) - c.frames + 1)))
+        part = slice(begin, begin + c.frames)
+        fit, fit_root = rotations_of(take)[part], take.root[part]
+        marks = take.landmarks[part][:, MARKS].astype(np.float32)
+        sure = take.visibility[part][:, MARKS].astype(np.float32)
+        confidence = take.confidence[part].astype(np.float32)
+        flip = rng.random() < 0.5
+        row = self._truth(rng, clip, take.frames[part], take.heading, flip=flip, speed=False)
+        if flip:
+            fit, fit_root = mirror(fit, fit_root)
+            marks = marks[:, _MARK_MIRROR] * np.array([-1, 1, 1], np.float32)
+            sure, confidence = sure[:, _MARK_MIRROR], confidence[:, MIRROR]
+        pad = c.frames - len(fit)
+        row["fit"], row["fit_root"] = _padded(fit, pad), _padded(fit_root, pad)
+        row["landmarks"], row["visibility"] = _padded(marks, pad), _padded(sure, pad)
+        row["confidence"] = _padded(confidence, pad)
+        row["source"] = np.full(c.frames, Source.WEBCAM)
+        row["tracker_seen"] = self._trackers(rng, take.dt)
+        if rng.random() < c.switched:
+            at = int(rng.integers(20, max(21, len(take.frames[part]) - 20)))
+            after = slice(at, None) if rng.random() < 0.5 else slice(None, at)
+            row["source"][after] = Source.TRACKERS
+        return self._with_gaps(rng, row)
+
+    def _truth(
+        self,
+        rng: np.random.Generator,
+        clip: Clip,
+        frames: Array,
+        heading: float,
+        *,
+        flip: bool | None = None,
+        speed: bool = True,
+    ) -> dict[str, Array]:
+        """Return the truth of a row, turned by `heading` and perhaps mirrored after it."""
+        c = self.config
+        pad = c.frames - len(frames)
+        step = clip.fps / 30
+        sparse = np.concatenate([frames, np.full(pad, frames[-1])])[::4]
+        later = sparse[:, None] + np.round(np.arange(1, FUTURE_STEPS + 1) * step).astype(int)
+        valid = later < len(clip)
+        later = np.minimum(later, len(clip) - 1)
+        turn = turn_y(heading)
+        flip = rng.random() < 0.5 if flip is None else flip
+        offsets = clip.offsets
+        if rng.random() < c.canonical:
+            offsets = CANONICAL_OFFSETS
+        grown = _grown(offsets, rng, c.scaling)
+        legs = _leg_m(grown) / _leg_m(clip.offsets)
+
+        def placed(at: Array) -> tuple[Array, Array]:
+            local = clip.rotations[at].copy()
+            local[..., 0, :, :] = turn @ local[..., 0, :, :]
+            root = clip.root[at] @ turn.T * legs
+            return mirror(local, root) if flip else (local, root)
+
+        local, root = placed(frames)
+        ahead, ahead_root = placed(later)
+        contacts = clip.contacts[frames].astype(np.float32)
+        if flip:
+            contacts = contacts[:, [2, 3, 0, 1]]
+            grown = grown[MIRROR] * np.array([-1, 1, 1], np.float32)
+        dt = float(frames[1] - frames[0]) / clip.fps if len(frames) > 1 else 1 / 30
+        if speed:
+            dt *= float(rng.uniform(1 - c.speed, 1 + c.speed))
+        n = c.frames
+        return {
+            "local": _padded(local, pad),
+            "root": _padded(root, pad),
+            "ahead": ahead,
+            "ahead_root": ahead_root,
+            "ahead_valid": valid.astype(np.float32),
+            "contacts": _padded(contacts, pad),
+            "offsets": grown,
+            "dt": np.float32(dt),
+            "valid": (np.arange(n) < len(frames)).astype(np.float32),
+            "landmarks": np.zeros((n, len(MARKS), 3), np.float32),
+            "visibility": np.zeros((n, len(MARKS)), np.float32),
+            "fit": np.broadcast_to(np.eye(3, dtype=np.float32), (n, COUNT, 3, 3)),
+            "fit_root": np.zeros((n, 3), np.float32),
+            "confidence": np.zeros((n, COUNT), np.float32),
+            "bones_known": np.float32(rng.random() >= c.bones_hidden),
+            "style": np.int64(-1 if rng.random() < c.style_hidden else clip.style),
+        }
+
+    def _trackers(self, rng: np.random.Generator, dt: float) -> F32:
+        """Return which of six trackers are seen (T, 6)."""
+        c = self.config
+        seen = np.zeros((c.frames, len(TRACKER_NAMES)), np.float32)
+        seen[:, :3] = 1
+        if rng.random() < c.more_trackers:
+            kind = int(rng.integers(3))
+            seen[:, 3] = kind != 1
+            seen[:, 4:] = kind != 0
+        if rng.random() < c.hands_lost:
+            for _ in range(int(rng.integers(1, 4))):
+                length = int(rng.uniform(0.2, 3.0) / dt)
+                start = int(rng.integers(0, c.frames))
+                lost = [[1], [2], [1, 2]][int(rng.integers(3))]
+                seen[start : start + length, lost] = 0
+        return seen
+
+    def _with_gaps(self, rng: np.random.Generator, row: dict[str, Array]) -> dict[str, Array]:
+        c = self.config
+        if rng.random() < c.nothing:
+            length = int(rng.uniform(0.3, 2.5) / float(row["dt"]))
+            start = int(rng.integers(12, c.frames))
+            row["source"][start : start + length] = Source.NOTHING
+        return row
+
+
+def see(
+    scene: Scene, rng: np.random.Generator | None, noise: TrackerNoise | None
+) -> tuple[Seen, Array]:
+    """Return what the sources show of a scene, leading dims (B, T), and its place in the world.
+
+    Args:
+        scene: Truth and schedule.
+        rng: Of the trackers' noise; None for exact trackers.
+        noise: Its size.
+    """
+    batch, count = scene.valid.shape
+    world, places = forward(scene.local, scene.root, scene.offsets[:, None])
+    positions, rotations = places[:, :, _TRACKED], world[:, :, _TRACKED]
+    if rng is not None and noise is not None:
+        positions, rotations = shake_trackers(positions, rotations, rng, noise)
+    xr = scene.source == Source.TRACKERS
+    hold = TrackerHold((batch,))
+    steps = [
+        hold.step(
+            positions[:, t], rotations[:, t], scene.tracker_seen[:, t] * xr[:, t, None], scene.dt
+        )
+        for t in range(count)
+    ]
+    held = Held(
+        **{
+            name: np.stack([getattr(step, name) for step in steps], 1)
+            for name in ("positions", "rotations", "seen", "weights", "yaw")
+        }
+    )
+    start = solve_trackers(held, scene.offsets[:, None])
+    webcam = scene.source == Source.WEBCAM
+    local = np.where(xr[..., None, None, None], start.local, scene.fit)
+    root = np.where(xr[..., None], start.root, scene.fit_root)
+    yaw = np.where(xr, held.yaw, nearest_yaw(scene.fit[:, :, 0]))
+    head = held.positions[:, :, HEAD]
+    origin = np.where(xr[..., None], head[..., [0, 2]], scene.fit_root[..., [0, 2]])
+    # Nothing seen: the last start stays where it was.
+    last = np.where(scene.source != Source.NOTHING, np.arange(count), 0)
+    last = np.maximum.accumulate(last, axis=1)
+    rows = np.arange(batch)[:, None]
+    local, root, yaw, origin = (
+        local[rows, last],
+        root[rows, last],
+        yaw[rows, last],
+        origin[rows, last],
+    )
+    confidence = np.where(
+        webcam[..., None], scene.confidence, xr[..., None] * (1.0 * _shown(held.weights))
+    )
+    return Seen(
+        source=scene.source,
+        tracker_positions=held.positions,
+        tracker_rotations=held.rotations,
+        tracker_seen=held.seen,
+        tracker_weights=held.weights,
+        landmarks=scene.landmarks,
+        visibility=scene.visibility,
+        start=local,
+        start_root=root,
+        confidence=confidence,
+        yaw=yaw,
+        origin=origin,
+        offsets=np.broadcast_to(scene.offsets[:, None], (batch, count, COUNT, 3)),
+        bones_known=np.broadcast_to(scene.bones_known[:, None], (batch, count)),
+        style=np.broadcast_to(scene.style[:, None], (batch, count)),
+    ), places
+
+
+def _shown(weights: Array) -> Array:
+    """Return how far trackers show each joint (..., 22)."""
+    out = np.zeros((*weights.shape[:-1], COUNT), np.float32)
+    out[..., _TRACKED] = weights
+    return out
+
+
+def _encoded(scene: Scene, seen: Seen, places: Array) -> Episode:
+    batch, count = scene.valid.shape
+    flat = {
+        name: getattr(seen, name).reshape(batch * count, *getattr(seen, name).shape[2:])
+        for name in Seen.__dataclass_fields__
+    }
+    now = Seen(**flat)
+    before_index = np.maximum(np.arange(count) - 1, 0)
+    index = (np.arange(batch)[:, None] * count + before_index).ravel()
+    before = Seen(**{name: value[index] for name, value in flat.items()})
+    dt = np.repeat(scene.dt, count)
+    slots = encode(now, before, dt).reshape(batch, count, -1)
+    return Episode(slots=slots, targets=targets_of(scene, seen, places), source=scene.source)
+
+
+def targets_of(scene: Scene, seen: Seen, places: Array) -> dict[str, F32]:
+    """Return the arrays of `losses.Targets` by name.
+
+    Args:
+        scene: The truth.
+        seen: What is seen of it.
+        places: (B, T, 22, 3) true world positions.
+    """
+    turn = turn_y(seen.yaw)
+    back = np.swapaxes(turn, -1, -2)
+    by_head = ((seen.source == Source.TRACKERS) & (seen.tracker_seen[..., HEAD] > 0)) * 1.0
+    anchor = places[:, :, INDEX["head"]]
+    hips = places[:, :, 0] * (1, 0, 1)
+    anchor = np.where(by_head[..., None] > 0, anchor, hips)
+    aligned = (places - anchor[:, :, None]) @ turn  # rows times R is R^T times columns
+    local = scene.local.copy()
+    local[:, :, 0] = back @ local[:, :, 0]
+    start = seen.start.copy()
+    start[:, :, 0] = back @ start[:, :, 0]
+    rate = 1 / scene.dt[:, None, None]
+    feet = places[:, :, FEET_TOES]
+    feet_velocity = np.diff(feet, axis=1, prepend=feet[:, :1]) * rate[..., None]
+    moved = np.diff(scene.root, axis=1, prepend=scene.root[:, :1]) * rate
+    moved = (back @ moved[..., None])[..., 0]
+    heading = nearest_yaw(scene.local[:, :, 0])
+    turned = np.diff(heading, axis=1, prepend=heading[:, :1])
+    turned = ((turned + np.pi) % (2 * np.pi) - np.pi) * rate[..., 0]
+    root = np.stack(
+        [scene.root[..., 1] - seen.start_root[..., 1], moved[..., 0], moved[..., 2], turned], -1
+    )
+    # Rows that end early repeat their last frame; frames long after loss cannot be known.
+    blind = _seconds_blind(seen.source, scene.dt)
+    weight = scene.valid * np.exp(-blind / 0.7)
+    sparse = slice(None, None, 4)
+    spin = rotation_vector(np.swapaxes(scene.local[:, sparse, None], -1, -2) @ scene.ahead)
+    way = (scene.ahead_root - scene.root[:, sparse, None]) @ turn[:, sparse]
+    future = np.concatenate([spin, way[..., None, :]], axis=-2)
+    found = {
+        "start": start,
+        "start_height": seen.start_root[..., 1],
+        "rotations": local,
+        "places": aligned,
+        "by_head": by_head,
+        "turn": turn,
+        "feet_velocity": feet_velocity,
+        "root": root,
+        "contacts": scene.contacts,
+        "future": future,
+        "future_valid": scene.ahead_valid * scene.valid[:, sparse, None],
+        "offsets": scene.offsets,
+        "bones": np.log(lengths_of(scene.offsets) / lengths_of(CANONICAL_OFFSETS) + 1e-2),
+        "dt": scene.dt,
+        "weight": weight,
+    }
+    return {name: np.ascontiguousarray(value, np.float32) for name, value in found.items()}
+
+
+def _seconds_blind(source: Array, dt: Array) -> F32:
+    out = np.zeros(source.shape, np.float32)
+    for t in range(1, source.shape[1]):
+        out[:, t] = np.where(source[:, t] == Source.NOTHING, out[:, t - 1] + dt, 0)
+    return out
+
+
+def _padded(array: Array, pad: int) -> Array:
+    return np.concatenate([array, np.repeat(array[-1:], pad, axis=0)]) if pad else array
+
+
+def _leg_m(offsets: Array) -> float:
+    names = ("leftLowerLeg", "leftFoot", "rightLowerLeg", "rightFoot")
+    return float(sum(np.linalg.norm(offsets[INDEX[name]]) for name in names) / 2)
+
+
+def _grown(offsets: Array, rng: np.random.Generator, most: float) -> F32:
+    """Return the skeleton scaled as a whole and bone by bone, alike on both sides."""
+    whole = rng.uniform(1 - most, 1 + most)
+    own = rng.uniform(1 - most / 2, 1 + most / 2, COUNT)
+    own = (own + own[MIRROR]) / 2
+    return np.asarray(offsets * (whole * own)[:, None], np.float32)

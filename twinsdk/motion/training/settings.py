@@ -1,0 +1,134 @@
+"""The training's settings: one TOML file, unknown keys refused."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from twinsdk.core.files import existing_file
+from twinsdk.errors import FormatError, UsageError, ValueRangeError
+from twinsdk.motion.model.network import NetworkConfig
+from twinsdk.motion.training.episodes import EpisodeConfig
+from twinsdk.motion.training.losses import Weights
+
+__all__ = ["TrainConfig", "config_hash", "read_config"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a motion model is trained.
+
+    Attributes:
+        data: Packed motion sets; the order belongs to their hash.
+        dev_subjects: Subjects kept for choosing where a set has no split of its own.
+        folder: Where takes, checkpoints and curves go.
+        seed: Of everything that is drawn.
+        minutes: Wall time after which training is done, pauses not counted.
+        steps: Training windows after which it is done, whichever comes first.
+        window: Frames of a training window; an episode is cut into them.
+        learning_rate: Largest, after `warmup` windows; it falls to a twentieth along a cosine.
+        warmup: Windows of linear rise.
+        weight_decay: Of AdamW.
+        clip: Largest norm of the gradient.
+        averaging: Decay of the averaged weights, which are the ones kept.
+        film_seeds: One pass of simulated webcams over the clips each.
+        film_idle_share: Share of idle takes kept.
+        performer_rows: Windows a performer learns from in one step.
+        checkpoint_minutes: Between checkpoints; each also measures dev.
+        precision: "float32" or "bfloat16" (mixed).
+        threads: Of torch.
+        tensorboard: Write event files, if the package is there.
+        wandb_project: Name of a Weights & Biases project; empty for none.
+        network, episodes, weights: Of the parts.
+    """
+
+    data: tuple[str, ...] = ()
+    dev_subjects: tuple[str, ...] = ()
+    folder: str = "motion-run"
+    seed: int = 0
+    minutes: float = 60.0
+    steps: int = 1_000_000
+    window: int = 40
+    learning_rate: float = 1.5e-3
+    warmup: int = 100
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    averaging: float = 0.998
+    film_seeds: tuple[int, ...] = (1, 2)
+    film_idle_share: float = 0.3
+    performer_rows: int = 256
+    checkpoint_minutes: float = 5.0
+    precision: str = "float32"
+    threads: int = 1
+    tensorboard: bool = False
+    wandb_project: str = ""
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    episodes: EpisodeConfig = field(default_factory=EpisodeConfig)
+    weights: Weights = field(default_factory=Weights)
+
+    def __post_init__(self) -> None:
+        checks = (
+            ("data", bool(self.data), "at least one packed motion set"),
+            ("minutes", self.minutes > 0, "above 0"),
+            ("window", 8 <= self.window <= self.episodes.frames, "8 to episodes.frames"),
+            ("window", self.episodes.frames % self.window == 0, "a divisor of episodes.frames"),
+            ("window", self.window % 4 == 0, "a multiple of 4"),
+            ("learning_rate", 0 < self.learning_rate < 1, "0 to 1"),
+            ("averaging", 0 <= self.averaging < 1, "0 to 1"),
+            ("precision", self.precision in ("float32", "bfloat16"), "float32 or bfloat16"),
+            ("threads", self.threads >= 1, "1 or more"),
+        )
+        for name, ok, wanted in checks:
+            if not ok:
+                raise ValueRangeError(f"{name}: expected {wanted}, got {getattr(self, name)}")
+
+
+def read_config(path: str | Path, **changes: Any) -> TrainConfig:
+    """Return the settings of a TOML file, with `changes` over them.
+
+    Raises:
+        FileMissingError: There is no such file.
+        FormatError: It is not TOML.
+        UsageError: A key is unknown.
+        ValueRangeError: A value is out of range.
+    """
+    file = existing_file(path, what="training settings")
+    tables = _toml(file)
+    return _filled(TrainConfig, {**tables, **changes}, file)
+
+
+def config_hash(config: TrainConfig) -> str:
+    """Return a hash of what decides the training, without where and how long it runs."""
+    kept = asdict(config)
+    for name in ("folder", "minutes", "steps", "threads", "tensorboard", "wandb_project", "data"):
+        kept.pop(name)
+    return hashlib.sha256(repr(sorted(kept.items())).encode()).hexdigest()
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FormatError(f"training settings: not TOML ({error}): {file}") from error
+
+
+def _filled(kind: Any, given: dict[str, Any], file: Path) -> Any:
+    known = {item.name: item for item in fields(kind)}
+    if unknown := sorted(set(given) - set(known)):
+        raise UsageError(f"training settings: unknown {unknown}; there are {sorted(known)}: {file}")
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        default = known[name].default_factory
+        nested = default() if default is not MISSING else None
+        if is_dataclass(nested) and isinstance(value, dict):
+            values[name] = _filled(type(nested), value, file)
+        else:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**values)

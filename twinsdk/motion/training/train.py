@@ -1,0 +1,304 @@
+"""The training loop: resumable, averaged, one process or many.
+
+    twinsdk train settings.toml
+    torchrun --nproc-per-node 4 -m twinsdk train settings.toml
+
+Everything drawn comes from the seed and the number of the episode, so a run that was stopped goes
+on as if it had not been. Several processes draw different episodes and average their gradients.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from twinsdk.core.clock import now_ns
+from twinsdk.errors import FormatError
+from twinsdk.motion.model.body import INDEX, JOINTS
+from twinsdk.motion.model.network import MotionNetwork, Performer
+from twinsdk.motion.model.slots import STYLES
+from twinsdk.motion.training.checkpoint import (
+    Average,
+    Parts,
+    Progress,
+    load_checkpoint,
+    save_checkpoint,
+)
+from twinsdk.motion.training.corpus import Corpus, read_packed
+from twinsdk.motion.training.curves import Curves
+from twinsdk.motion.training.dev import measure_dev
+from twinsdk.motion.training.episodes import Episode, Episodes
+from twinsdk.motion.training.losses import Targets, tracking_loss
+from twinsdk.motion.training.performance import Performances, fit_basis, flow_loss
+from twinsdk.motion.training.settings import TrainConfig, config_hash
+from twinsdk.motion.training.takes import Take, film, read_takes, write_takes
+
+__all__ = ["CHECKPOINT", "train"]
+
+CHECKPOINT = "checkpoint.npz"
+_IDLE = STYLES.index("idle")
+_DEV_EPISODES = 2
+_CENTRAL = (
+    "hips",
+    "spine",
+    "chest",
+    "leftUpperArm",
+    "rightUpperArm",
+    "leftUpperLeg",
+    "rightUpperLeg",
+)
+
+
+def train(config: TrainConfig, *, report: Callable[[str], None] = lambda _: None) -> Path:
+    """Train until the time or the steps are used up; return the last checkpoint.
+
+    Args:
+        config: What and how.
+        report: Takes a line now and then.
+
+    Raises:
+        FileMissingError, FormatError: A motion set is missing or wrong, or the folder holds a run
+            with other settings.
+    """
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    rank, world = _processes()
+    folder = Path(config.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    corpus = read_packed(config.data, dev_subjects=config.dev_subjects)
+    takes = [take for seed in config.film_seeds for take in _takes(config, corpus, seed, report)]
+    run = _Run(config, corpus, takes, rank=rank, world=world)
+    checkpoint = folder / CHECKPOINT
+    run.resume(checkpoint)
+    report(
+        f"{corpus.minutes('train'):.0f} min to train on, {corpus.minutes('dev'):.0f} dev, "
+        f"{len(takes)} takes; {run.parameters() / 1e6:.2f} M parameters; "
+        f"from window {run.progress.step}"
+    )
+    with Curves(folder, config, active=rank == 0) as curves:
+        run.loop(checkpoint, curves, report)
+    return checkpoint
+
+
+class _Run:
+    """One training run: networks, data and how far it is."""
+
+    def __init__(
+        self, config: TrainConfig, corpus: Corpus, takes: list[Take], *, rank: int, world: int
+    ) -> None:
+        self.config, self.rank, self.world = config, rank, world
+        clips = corpus.clips
+        train_index = {i for i, clip in enumerate(clips) if clip.split == "train"}
+        self.episodes = Episodes(
+            corpus.part("train"),
+            _renumbered([t for t in takes if t.clip in train_index], clips, "train"),
+            config.episodes,
+            seed=config.seed,
+        )
+        self.dev = Episodes(
+            corpus.part("dev") or corpus.part("train"),
+            _renumbered([t for t in takes if t.clip not in train_index], clips, "dev"),
+            replace(config.episodes, nothing=0.1, scaling=0.0, speed=0.0, canonical=0.0),
+            seed=9001,
+        )
+        network = MotionNetwork(config.network)
+        modules: dict[str, torch.nn.Module] = {"tracker": network}
+        self.performances: dict[str, Performances] = {}
+        self.explained: dict[str, float] = {}
+        for name, kept in (("idle", True), ("act", False)):
+            part = [clip for clip in corpus.part("train") if (clip.style == _IDLE) == kept]
+            if config.performer_rows and sum(len(clip) for clip in part) > 100:
+                performer = Performer(config.network)
+                self.performances[name] = Performances(part)
+                self.explained[name] = fit_basis(performer, self.performances[name])
+                modules[name] = performer
+        _standardise(network, self.episodes.draw(2**31))
+        optimisers: dict[str, torch.optim.Optimizer] = {
+            name: torch.optim.AdamW(
+                module.parameters(),
+                lr=config.learning_rate,
+                weight_decay=config.weight_decay,
+                betas=(0.9, 0.99),
+            )
+            for name, module in modules.items()
+        }
+        averages = {name: Average(module, config.averaging) for name, module in modules.items()}
+        self.parts = Parts(modules=modules, optimisers=optimisers, averages=averages)
+        self.progress = Progress(config=config_hash(config), data=corpus.sha256)
+        self.generator = torch.Generator()
+        weights = [1.5 if name in _CENTRAL else 1.0 for name in JOINTS]
+        weights[INDEX["leftToes"]] = weights[INDEX["rightToes"]] = 0.5
+        self.joint_weights = torch.tensor(weights) * len(weights) / sum(weights)
+
+    def parameters(self) -> int:
+        return sum(p.numel() for m in self.parts.modules.values() for p in m.parameters())
+
+    def resume(self, checkpoint: Path) -> None:
+        if not checkpoint.exists():
+            return
+        found = load_checkpoint(checkpoint, self.parts)
+        if (found.config, found.data) != (self.progress.config, self.progress.data):
+            raise FormatError(
+                "checkpoint: made with other settings or data; choose another folder or remove it: "
+                f"{checkpoint}"
+            )
+        self.progress = found
+
+    def loop(self, checkpoint: Path, curves: Curves, report: Callable[[str], None]) -> None:
+        config, progress = self.config, self.progress
+        saved = progress.seconds
+        while not self._done():
+            begun = now_ns()
+            self._seed()
+            terms = self._episode(self.episodes.draw(progress.episode * self.world + self.rank))
+            progress.episode += 1
+            progress.seconds += (now_ns() - begun) / 1e9
+            curves.add(progress, self._rate(), terms)
+            if progress.seconds - saved > 60 * config.checkpoint_minutes or self._done():
+                saved = progress.seconds
+                if self.rank == 0:
+                    found = self.measure()
+                    curves.dev(progress, found)
+                    report(f"{progress.seconds / 60:.1f} min, {progress.step} windows: {found}")
+                    save_checkpoint(checkpoint, self.parts, progress)
+
+    def measure(self) -> dict[str, float]:
+        """Return the averaged tracker's errors on dev, see `dev.measure_dev`."""
+        network = self.parts.modules["tracker"]
+        self.parts.averages["tracker"].swap(network)
+        network.eval()
+        found = measure_dev(network, [self.dev.draw(i) for i in range(_DEV_EPISODES)])
+        network.train()
+        self.parts.averages["tracker"].swap(network)
+        return found
+
+    def _done(self) -> bool:
+        return (
+            self.progress.step >= self.config.steps
+            or self.progress.seconds >= 60 * self.config.minutes
+        )
+
+    def _seed(self) -> None:
+        seed = (self.config.seed * 1_000_003 + self.progress.episode) * 64 + self.rank
+        torch.manual_seed(seed)
+        self.generator.manual_seed(seed + 1)
+        for performances in self.performances.values():
+            performances.seed(seed)
+
+    def _rate(self) -> float:
+        c, p = self.config, self.progress
+        gone = min(max(p.seconds / (60 * c.minutes), p.step / c.steps), 1.0)
+        rise = min((p.step + 1) / c.warmup, 1.0)
+        return float(c.learning_rate * rise * (0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * gone))))
+
+    def _episode(self, episode: Episode) -> dict[str, float]:
+        network = self.parts.modules["tracker"]
+        frames, state = self.config.window, None
+        slots = torch.from_numpy(episode.slots)
+        whole = {name: torch.from_numpy(value) for name, value in episode.targets.items()}
+        sums: dict[str, float] = {}
+        windows = slots.shape[1] // frames
+        for k in range(windows):
+            part = slice(k * frames, (k + 1) * frames)
+            targets = _window(whole, part)
+            with self._precision():
+                dt = targets.dt[:, None].expand(-1, frames)
+                outputs, state = network(slots[:, part], dt, state)
+            outputs = type(outputs)(**{n: v.float() for n, v in vars(outputs).items()})
+            state = state.detach()
+            loss, terms = tracking_loss(outputs, targets, self.config.weights, self.joint_weights)
+            self._update("tracker", loss)
+            for name, performances in self.performances.items():
+                drawn = performances.draw(self.config.performer_rows)
+                performer = self.parts.modules[name]
+                flow = flow_loss(performer, drawn, self.generator)  # type: ignore[arg-type]
+                self._update(name, flow)
+                terms[f"flow_{name}"] = float(flow.detach())
+            terms["loss"] = float(loss.detach())
+            self.progress.step += 1
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + value / windows
+        return sums
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.config.precision == "bfloat16":
+            return torch.autocast("cpu", dtype=torch.bfloat16)
+        return nullcontext()
+
+    def _update(self, name: str, loss: Tensor) -> None:
+        module, optimiser = self.parts.modules[name], self.parts.optimisers[name]
+        for group in optimiser.param_groups:
+            group["lr"] = self._rate()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.world > 1:
+            for parameter in module.parameters():
+                if parameter.grad is not None:
+                    torch.distributed.all_reduce(parameter.grad)
+                    parameter.grad /= self.world
+        norm = torch.nn.utils.clip_grad_norm_(module.parameters(), self.config.clip)
+        if torch.isfinite(norm):  # a bad batch is left out
+            optimiser.step()
+            self.parts.averages[name].add(module)
+
+
+def _window(whole: dict[str, Tensor], part: slice) -> Targets:
+    sparse = slice(part.start // 4, part.stop // 4)
+    still = ("offsets", "bones", "dt")
+    return Targets(
+        **{
+            name: value
+            if name in still
+            else value[:, sparse]
+            if name.startswith("future")
+            else value[:, part]
+            for name, value in whole.items()
+        }
+    )
+
+
+def _standardise(network: MotionNetwork, episode: Episode) -> None:
+    rows = torch.from_numpy(episode.slots).flatten(0, 1)
+    with torch.no_grad():
+        network.mean.copy_(rows.mean(0))
+        network.scale.copy_(1 / rows.std(0).clamp(min=0.1))
+
+
+def _takes(
+    config: TrainConfig, corpus: Corpus, seed: int, report: Callable[[str], None]
+) -> list[Take]:
+    path = Path(config.folder) / f"takes-{seed}.npz"
+    if not path.exists():
+        report(f"filming all clips with seed {seed}")
+        takes = list(film(corpus.clips, seed=seed, idle_share=config.film_idle_share))
+        write_takes(path, takes, sha256=corpus.sha256)
+    return read_takes(path, sha256=corpus.sha256)
+
+
+def _renumbered(takes: list[Take], clips: Any, split: str) -> list[Take]:
+    order = [i for i, clip in enumerate(clips) if clip.split == split]
+    place = {i: k for k, i in enumerate(order)}
+    return [replace(take, clip=place[take.clip]) for take in takes]
+
+
+def _processes() -> tuple[int, int]:
+    """Return this process's rank and how many there are, joining them under torchrun."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo")
+    return int(os.environ.get("RANK", "0")), world
+
+
+def read_curves(folder: str | Path) -> list[dict[str, Any]]:
+    """Return the lines that a run wrote."""
+    text = (Path(folder) / "curves.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
