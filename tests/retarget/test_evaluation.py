@@ -97,3 +97,16 @@ def test_a_motion_agrees_with_itself_through_files_and_not_with_another():
     assert max(row.limb_worst_deg for row in rows) < 0.01
     assert clip_agreement(motion, motion)[1] == 0
     assert clip_agreement(motion, random_clip(40))[0] > 5
+
+
+def test_a_t_pose_put_before_a_take_does_not_part_it_from_the_same_take_without():
+    motion = walk(1)
+    rest = np.tile([0.0, 0, 0, 1], (1, len(motion.skeleton), 1))
+    longer = MotionClip(
+        skeleton=motion.skeleton,
+        fps=motion.fps,
+        rotations=np.concatenate([rest, motion.rotations]),
+        root_translations=np.concatenate([motion.root_translations[:1], motion.root_translations]),
+    )
+    assert clip_agreement(motion, longer)[1] < 1e-3
+    assert clip_agreement(longer, motion)[1] < 1e-3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 HEIGHT_M = 1.70
+_MOST_SPARE_FRAMES = 3
 _ENDS = tuple(dict.fromkeys(joint for pair in LIMBS for joint in pair))
 _SHAPES = {"long thighs": (1.25, 0.8), "long shins": (0.8, 1.2), "tall": (1.3, 1.3)}
 # Feet on the same body need no planting, and random poses stand nowhere.
@@ -129,35 +130,25 @@ def format_agreement(motion: MotionClip, suffixes: Sequence[str]) -> list[Format
 def clip_agreement(one: MotionClip, other: MotionClip) -> tuple[float, float]:
     """Return mean and worst degrees between the limbs of two clips of one take, retargeted.
 
-    Frames are paired by time; the shorter clip decides how many.
+    Frames are paired by time. Where one has up to three frames more, such as a T-pose put before
+    the take, the pairing that agrees best is taken.
     """
     target = canonical_body()
     shown = []
     for clip in (one, other):
         made = Retargeter(clip.skeleton, target.skeleton, _BARE, sample=clip).clip(clip)
-        shown.append(target.places(made, _ENDS))
-    rate = min(one.fps, other.fps)
-    count = int(min(one.duration_s, other.duration_s) * rate)
-    a, b = (
-        places[np.minimum(np.round(np.arange(count) * clip.fps / rate).astype(int), len(clip) - 1)]
-        for places, clip in zip(shown, (one, other), strict=True)
-    )
-    angles = np.degrees(np.concatenate([_angle(a, b, *pair) for pair in LIMBS]))
-    return float(angles.mean()), float(angles.max())
-
-
-def table_of(
-    motion: MotionClip,
-    pairs: Sequence[tuple[Body, Body]],
-    methods: Mapping[str, Method],
-) -> dict[str, dict[str, TransferError]]:
-    """Return {pair: {method: error}} for pairs of (source, target)."""
-    return {
-        f"{source.name} to {target.name}": {
-            name: transfer_error(motion, source, target, method) for name, method in methods.items()
-        }
-        for source, target in pairs
-    }
+        rate = min(one.fps, other.fps)
+        count = int(clip.duration_s * rate)
+        frames = np.minimum(np.round(np.arange(count) * clip.fps / rate), len(clip) - 1)
+        shown.append(target.places(made, _ENDS)[frames.astype(int)])
+    short, long = sorted(shown, key=len)
+    spare = len(long) - len(short)
+    found = []
+    for start in range(spare + 1 if spare <= _MOST_SPARE_FRAMES else 1):
+        part = long[start : start + len(short)]
+        found.append(np.degrees(np.concatenate([_angle(short, part, *pair) for pair in LIMBS])))
+    best = min(found, key=lambda angles: float(angles.mean()))
+    return float(best.mean()), float(best.max())
 
 
 def _angle(truth: F64, places: F64, a: str, b: str) -> Array:
