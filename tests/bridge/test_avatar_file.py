@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 
 import numpy as np
 import pytest
 
-from twinsdk.bridge import Publisher, Subscriber
+from twinsdk.bridge import Publisher, Subscriber, avatar_file
 from twinsdk.bridge.avatar_file import (
     CHUNK_BYTES,
     MAX_FILE_BYTES,
@@ -163,3 +164,18 @@ def test_what_makes_no_sense_is_refused_in_words(vrm, tmp_path):
     (tmp_path / "me.bvh").write_text("HIERARCHY")
     with pytest.raises(FormatError, match=r"expected a \.vrm or \.glb"):
         AvatarFile(tmp_path / "me.bvh")
+
+
+def test_the_files_longest_unused_make_room_for_new_ones(cache, monkeypatch):
+    monkeypatch.setattr(avatar_file, "MAX_CACHE_BYTES", 2500)
+    files = [b"glTF" + bytes([i]) * 996 for i in range(4)]
+    paths = []
+    for number, content in enumerate(files):
+        fetch = FileFetch(hashlib.sha256(content).digest(), len(content))
+        assert fetch.add(FileChunk(sha256=fetch.request.sha256, offset=0, data=content))
+        os.utime(fetch.path, ns=(number, number))
+        paths.append(fetch.path)
+        if number == 1:  # the first one is used again
+            FileFetch(hashlib.sha256(files[0]).digest(), len(files[0]))
+    assert [path.exists() for path in paths] == [True, False, False, True]
+    assert sum(file.stat().st_size for file in cache.iterdir()) <= 2500

@@ -18,6 +18,13 @@ from twinsdk.errors import EndpointError
 ANYWHERE = "tcp://127.0.0.1:*"
 
 
+def until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @contextmanager
 def streaming(publisher, descriptor, frame_on, *, avatar_id=3, offset_ns=0):
     stop = threading.Event()
@@ -185,3 +192,36 @@ def test_a_relay_without_sources_or_keys_is_refused():
         Relay([], ANYWHERE)
     with pytest.raises(EndpointError, match="twinsdk keys"):
         Relay(["tcp://127.0.0.1:5555"], "tcp://0.0.0.0:*")
+
+
+def test_the_avatars_file_passes_three_relays(descriptor_of_size, frame_on, tmp_path, monkeypatch):
+    content = b"glTF" + np.random.default_rng(5).bytes(400_000)
+    (tmp_path / "me.vrm").write_bytes(content)
+    monkeypatch.setenv("TWINSDK_CACHE", str(tmp_path / "relays"))
+    avatar = descriptor_of_size(6)
+    with (
+        Publisher(ANYWHERE, avatar=avatar, avatar_file=tmp_path / "me.vrm") as publisher,
+        Relay([publisher.endpoint], ANYWHERE) as first,
+        Relay([first.endpoint], ANYWHERE) as second,
+        Relay([second.endpoint], ANYWHERE) as third,
+        streaming(publisher, avatar, frame_on),
+    ):
+        until(lambda: third._files._here)
+        receiver = tmp_path / "receiver"
+        monkeypatch.setenv("TWINSDK_CACHE", str(receiver))
+        with Subscriber(third.endpoint) as subscriber:
+            path = subscriber.avatar(timeout_s=20)
+        assert path.is_relative_to(receiver)
+        assert path.read_bytes() == content
+
+
+def test_a_file_that_no_source_gives_away_is_refused_by_the_relay(descriptor_of_size, frame_on):
+    avatar = descriptor_of_size(6)
+    with (
+        Publisher(ANYWHERE, avatar=avatar) as publisher,
+        Relay([publisher.endpoint], ANYWHERE) as relay,
+        streaming(publisher, avatar, frame_on),
+        Subscriber(relay.endpoint) as subscriber,
+        pytest.raises(EndpointError, match="gives no file"),
+    ):
+        subscriber.avatar(timeout_s=10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ __all__ = [
 
 CHUNK_BYTES = 1 << 17
 MAX_FILE_BYTES = 1 << 28
+MAX_CACHE_BYTES = 1 << 30
+"""Of received files together; beyond that the ones longest unused are removed."""
 HASH_BYTES = 32
 _MAGIC = b"glTF"  # a VRM is a binary glTF
 
@@ -109,6 +112,10 @@ class FileFetch:
         self.path = cache_dir("avatars", "received") / f"{sha256.hex()}.vrm"
         self._part = self.path.with_suffix(".part")
         self.is_done = self._is_whole(self.path)
+        if self.is_done:
+            _mark_used(self.path)
+        else:
+            _make_room(size, keep=self._part)
         self._have = self._part.stat().st_size if self._part.exists() else 0
         if self._have > size:
             self._part.unlink(missing_ok=True)
@@ -175,6 +182,29 @@ class FileFetch:
                 f"avatar file: expected a VRM of SHA-256 {self._sha256.hex()[:16]}..., what came "
                 "is another; ask again"
             )
+
+
+def _mark_used(file: Path) -> None:
+    with suppress(OSError):
+        os.utime(file, ns=(time.time_ns(), file.stat().st_mtime_ns))
+
+
+def _make_room(size: int, *, keep: Path) -> None:
+    """Remove received files, longest unused first, until one of `size` bytes fits too."""
+    found = []
+    for file in keep.parent.glob("*.*"):
+        with suppress(OSError):  # somebody else made room
+            status = file.stat()
+            if file != keep:
+                last = max(status.st_atime_ns, status.st_mtime_ns)
+                found.append((last, status.st_size, file))
+    total = size + sum(entry[1] for entry in found)
+    for _, bytes_, file in sorted(found):
+        if total <= MAX_CACHE_BYTES:
+            return
+        with suppress(OSError):
+            file.unlink()
+            total -= bytes_
 
 
 def write_request(builder: Any, message: FileRequest) -> int:

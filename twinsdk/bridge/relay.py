@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import zmq
 
+from twinsdk.bridge.avatar_file import FileChunk
 from twinsdk.bridge.clock_sync import ClockSync
 from twinsdk.bridge.descriptor import AvatarDescriptor
 from twinsdk.bridge.endpoints import (
@@ -22,6 +23,7 @@ from twinsdk.bridge.keys import ClientKeys, ServerKeys, Token
 from twinsdk.bridge.layout import Layout, read_layout
 from twinsdk.bridge.messages import AvatarEntry, Welcome
 from twinsdk.bridge.outlet import Outlet, OutletStats
+from twinsdk.bridge.relay_files import RelayFiles
 from twinsdk.bridge.state_line import StateLine
 from twinsdk.bridge.wire import read_prefix, topic
 from twinsdk.bridge.zap import identify
@@ -77,7 +79,8 @@ class Relay(Closing):
     """Repeats the newest frames of one or more streams; a context manager with its own thread.
 
     Times in the frames are put into this machine's clock, so that receivers measure latency against
-    the relay they talk to. Descriptors and newest frames are kept for late joiners.
+    the relay they talk to. Descriptors and newest frames are kept for late joiners, avatar files
+    that a source gives away are fetched into the cache and given away again.
 
     Args:
         sources: Pose endpoints or pairing tokens of publishers or other relays.
@@ -107,6 +110,8 @@ class Relay(Closing):
         self._descriptors: dict[int, bytes] = {}
         self._codec = 0
         self._malformed = self._collisions = 0
+        self._files = RelayFiles(clock)
+        self._offers: dict[int, AvatarEntry] = {}
         self._closing = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
@@ -118,6 +123,7 @@ class Relay(Closing):
                 queue=_QUEUE,
                 welcome=self._welcome,
                 descriptor=self._descriptors.get,
+                file=self._files.chunk,
                 clock=clock,
             )
         except BaseException:
@@ -188,6 +194,7 @@ class Relay(Closing):
                 if source.line.socket in ready:
                     self._listen(source)
                 source.line.housekeep(now, source.heard_ns)
+            self._step_files()
 
     def _repeat(self, source: _Source) -> None:
         for _ in range(256):  # then look at the other sources again
@@ -237,11 +244,28 @@ class Relay(Closing):
             if isinstance(message, AvatarDescriptor):
                 if source.line.was_asked(message.hash):
                     self._descriptors.setdefault(message.hash, data)
+            elif isinstance(message, FileChunk):
+                try:
+                    self._files.keep(message)
+                except WireError:
+                    self._malformed += 1
             elif isinstance(message, Welcome):
                 self._meet(source, message)
 
+    def _step_files(self) -> None:
+        try:
+            self._files.step()
+        except WireError:
+            self._malformed += 1
+
     def _meet(self, source: _Source, welcome: Welcome) -> None:
         for entry in welcome.avatars:
+            if entry.avatar in self._offers or len(self._offers) < _MAX_AVATARS:
+                known = self._offers.get(entry.avatar)
+                self._offers[entry.avatar] = entry
+                self._files.want(entry, source.line.request)
+                if entry.avatar in self._twins and (known is None or known.file != entry.file):
+                    self._outlet.announce()
             if entry.descriptor not in self._descriptors:
                 source.line.ask(entry.descriptor)
             elif entry.newest is not None and entry.avatar not in self._twins:
@@ -255,11 +279,18 @@ class Relay(Closing):
             session=self.session,
             pose_endpoint=endpoint,
             codec=self._codec,
-            avatars=tuple(
-                AvatarEntry(avatar=avatar, descriptor=twin.descriptor, newest=twin.newest)
-                for avatar, twin in list(self._twins.items())
-            ),
+            avatars=tuple(self._entry(avatar, twin) for avatar, twin in list(self._twins.items())),
             now_ns=self._clock(),
+        )
+
+    def _entry(self, avatar: int, twin: _Twin) -> AvatarEntry:
+        offer = self._offers.get(avatar)
+        return AvatarEntry(
+            avatar=avatar,
+            descriptor=twin.descriptor,
+            newest=twin.newest,
+            file=offer.file if offer else None,
+            file_bytes=offer.file_bytes if offer else 0,
         )
 
 

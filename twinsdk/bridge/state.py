@@ -79,7 +79,8 @@ class StateServer:
         endpoint: Where to listen.
         welcome: Makes the current WELCOME; called in the server's thread.
         descriptor: Returns the packed descriptor of a hash, or None; called in that thread too.
-        file: Returns the packed chunk of a file, or None; None where no file is given away.
+        file: Returns the packed chunk of a file, None for a file it does not have, nothing while
+            it is on its way; None where no file is given away.
         keys: The stream's; clients must then be paired.
         clock: Monotonic nanoseconds, the publisher's.
 
@@ -229,7 +230,8 @@ class StateServer:
             return None
         if isinstance(message, FileRequest):
             chunk = self._file(message) if self._file else None
-            return chunk or pack(Refusal(reason="this stream does not give that avatar file away"))
+            refusal = Refusal(reason="this stream does not give that avatar file away")
+            return pack(refusal) if chunk is None else chunk or None
         if isinstance(message, DescriptorRequest):
             found = self._descriptor(message.hash)
             if found is None:
