@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from twinsdk.retarget import humanoid_map
 from twinsdk.retarget.evaluation import LIMBS, random_clip
 from twinsdk.session.retarget_bodies import makehuman_bodies, makehuman_pairs
 from twinsdk.session.retarget_table import markdown
@@ -34,6 +35,13 @@ def test_the_skeletons_of_one_mesh_show_a_motion_with_limbs_in_the_same_places()
     for other in shown[1:]:
         np.testing.assert_allclose(other, shown[0], atol=5e-6)
     assert len({len(body.skeleton) for body in bodies}) == len(bodies)
+
+
+@pytest.mark.slow
+def test_the_limbs_of_every_skeleton_of_the_mesh_are_found():
+    for body in makehuman_bodies():
+        found = humanoid_map(body.skeleton).roles
+        assert {end: found[end] for end in ENDS} == {end: body.roles[end] for end in ENDS}
 
 
 @pytest.mark.slow
