@@ -266,7 +266,7 @@ class VmcReceiver(Closing):
             joint = self.skeleton.joint(canonical)
             if joint in self._fresh:
                 self._finish()
-            length = float(np.linalg.norm(numbers[3:]))
+            length = math.hypot(*numbers[3:].tolist())  # float32 squares would overflow
             if abs(length - 1) > 0.01:
                 raise WireError(f"vmc: expected a unit rotation for {name}, got length {length}")
             self._rotations[joint] = axes.gltf_from_unity_quat(numbers[3:]) / length
