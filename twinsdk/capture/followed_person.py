@@ -16,7 +16,16 @@ from twinsdk.capture.followers import Follower, Found
 from twinsdk.capture.hands import SIDES, assign, settle, wrists_of
 from twinsdk.capture.mediapipe_models import BodyModel, FaceModel, HandModel
 from twinsdk.capture.models import ModelPaths
-from twinsdk.capture.regions import face_region, fits_head, hand_region, shrunk, whole
+from twinsdk.capture.regions import (
+    Square,
+    cut,
+    face_region,
+    fits_head,
+    hand_region,
+    on_image,
+    shrunk,
+    whole,
+)
 from twinsdk.capture.tracker_config import TrackerConfig
 from twinsdk.core.arrays import F32, U8
 from twinsdk.core.axes import gltf_from_mediapipe
@@ -62,6 +71,7 @@ class FollowedPerson:
             side: Follower(model, tile_px=_HAND_TILE_PX, margin=2.8)
             for side, model in self._hand_models.items()
         }
+        self._window: Square | None = None
         self._body: Body | None = None
         self._hands: dict[str, Found | None] = dict.fromkeys(SIDES)
         self._image_face: ImageLandmarks | None = None
@@ -83,12 +93,18 @@ class FollowedPerson:
         for model in self._hand_models.values():
             model.close()
 
-    def observe(self, image: Image) -> Observation:
-        """Return what is seen in the next frame."""
+    def observe(self, image: Image, window: Square | None = None) -> Observation:
+        """Return what is seen in the next frame.
+
+        Args:
+            image: The frame.
+            window: Where to look for the body; None: everywhere.
+        """
         start = time.perf_counter()
         self.timings = {}
         self._last_ms = max(round(image.timestamp_ns / 1e6), self._last_ms + 1)
-        small = self._timed("prepare", lambda: shrunk(image.pixels, self._config.long_side_px))
+        self._window = window
+        small = self._timed("prepare", lambda: self._shrunk(image, window))
         if self._frame == 0:  # nothing is known yet: the body shows where to look
             self._body = self._find_body(small, image.size_px)
         before = self._body
@@ -97,7 +113,7 @@ class FollowedPerson:
         sides = self._sides_due() if hands_due else []
         search_due = self._lost(sides)  # before workers count what they miss
         hands = {side: self._start(partial(self._find_hand, side, image, before)) for side in sides}
-        searched = self._start(lambda: self._search(small)) if search_due else None
+        searched = self._start(lambda: self._search(small, image)) if search_due else None
         face = self._start(lambda: self._find_face(image, before)) if face_due else None
         if self._frame > 0:
             self._body = self._find_body(small, image.size_px)
@@ -111,17 +127,23 @@ class FollowedPerson:
         self.timings["total"] = 1e3 * (time.perf_counter() - start)
         return observation
 
+    def _shrunk(self, image: Image, window: Square | None) -> U8:
+        if window is None:
+            return shrunk(image.pixels, self._config.long_side_px)
+        return cut(image.pixels, window, min(self._config.long_side_px, round(window.side)))
+
     def _find_body(self, small: U8, size_px: tuple[int, int]) -> Body | None:
         found = self._timed("pose", lambda: self._body_model(small, self._last_ms))
         if found is None:
             return None
         self._spoken.add("body")
+        uv, depth = self._placed(found.points, size_px)
         image_body = ImageLandmarks(
             names=BODY_NAMES,
-            uv=found.points[:, :2],
+            uv=uv,
             size_px=size_px,
             visibility=found.visibility,
-            depth=found.points[:, 2],
+            depth=depth,
         )
         world = gltf_from_mediapipe(found.world)
         return Landmarks(names=BODY_NAMES, positions=world, visibility=found.visibility), image_body
@@ -136,7 +158,7 @@ class FollowedPerson:
     def _find_face(self, image: Image, body: Body | None) -> Found | None:
         expected = face_region(*body) if body else None
         if expected is None and (body is None or self._frame % _SEARCH_EVERY == 0):
-            expected = whole(image.size_px)
+            expected = self._window or whole(image.size_px)
         found = self._timed(
             "face", lambda: self._face_follower.find(image.pixels, expected, self._last_ms)
         )
@@ -176,9 +198,19 @@ class FollowedPerson:
         missed = max((self._hand_followers[side].missed for side in sides), default=0)
         return missed >= _SEARCH_EVERY and missed % _SEARCH_EVERY == 0
 
-    def _search(self, small: U8) -> list[Found]:
+    def _search(self, small: U8, image: Image) -> list[Found]:
         hands = self._timed("hand search", lambda: self._search_model(small, self._last_ms))
-        return [_placed(hand) for hand in hands]
+        placed = [self._placed(hand.points, image.size_px) for hand in hands]
+        return [
+            replace(hand, uv=uv, depth=depth)
+            for hand, (uv, depth) in zip(hands, placed, strict=True)
+        ]
+
+    def _placed(self, points: F32, size_px: tuple[int, int]) -> tuple[F32, F32]:
+        """Return (uv, depth) on the whole picture of what was found in the window."""
+        if self._window is None:
+            return points[:, :2].copy(), points[:, 2].copy()
+        return on_image(points, self._window, size_px)
 
     def _settle_hands(
         self, found: dict[str, Found | None], searched: list[Found], size_px: tuple[int, int]
@@ -230,10 +262,6 @@ class FollowedPerson:
 def _due(frame: int, every: int, turn: int) -> bool:
     # The first frame looks at everything; later ones take turns, lest all fall on one frame.
     return every > 0 and (frame == 0 or frame % every == turn % every)
-
-
-def _placed(hand: Found) -> Found:
-    return replace(hand, uv=hand.points[:, :2].copy(), depth=hand.points[:, 2].copy())
 
 
 def _hand(hand: Found | None) -> Landmarks | None:

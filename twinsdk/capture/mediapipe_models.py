@@ -12,7 +12,7 @@ from twinsdk.capture.models import ModelPaths
 from twinsdk.core.arrays import F32, U8
 from twinsdk.core.expressions import EXPRESSION_COUNT, EXPRESSION_NAMES
 
-__all__ = ["BodyModel", "FaceModel", "FoundBody", "HandModel"]
+__all__ = ["BodyFinder", "BodyModel", "FaceModel", "FoundBody", "HandModel"]
 
 _NAMES = {name: i for i, name in enumerate(EXPRESSION_NAMES)}
 
@@ -52,14 +52,31 @@ class BodyModel:
 
     def __call__(self, pixels: U8, timestamp_ms: int) -> FoundBody | None:
         """Return the body in a picture; timestamps must rise."""
-        result = self._task.detect_for_video(_image(pixels), timestamp_ms)
-        if not result.pose_landmarks:
-            return None
-        points = result.pose_landmarks[0]
-        visibility = np.array([p.visibility or 0.0 for p in points], np.float32)
-        return FoundBody(
-            points=_xyz(points), world=_xyz(result.pose_world_landmarks[0]), visibility=visibility
+        found = _bodies(self._task.detect_for_video(_image(pixels), timestamp_ms))
+        return found[0] if found else None
+
+    def close(self) -> None:
+        """Free the model."""
+        self._task.close()
+
+
+class BodyFinder:
+    """PoseLandmarker in image mode: everybody in a picture, none followed."""
+
+    def __init__(self, paths: ModelPaths, detection: float, *, people: int) -> None:
+        from mediapipe.tasks.python import vision
+
+        self._task = vision.PoseLandmarker.create_from_options(
+            vision.PoseLandmarkerOptions(
+                base_options=_base(paths.pose),
+                num_poses=people,
+                min_pose_detection_confidence=detection,
+            )
         )
+
+    def __call__(self, pixels: U8) -> list[FoundBody]:
+        """Return the bodies in a picture; one person is at times found twice."""
+        return _bodies(self._task.detect(_image(pixels)))
 
     def close(self) -> None:
         """Free the model."""
@@ -157,6 +174,17 @@ def _image(pixels: U8) -> Any:
     return mediapipe.Image(
         image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(pixels)
     )
+
+
+def _bodies(result: Any) -> list[FoundBody]:
+    return [
+        FoundBody(
+            points=_xyz(points),
+            world=_xyz(world),
+            visibility=np.array([p.visibility or 0.0 for p in points], np.float32),
+        )
+        for points, world in zip(result.pose_landmarks, result.pose_world_landmarks, strict=True)
+    ]
 
 
 def _xyz(points: Any) -> F32:

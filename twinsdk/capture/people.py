@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
+from twinsdk.capture.mediapipe_models import BodyFinder
 from twinsdk.capture.models import resolve_models
 from twinsdk.capture.quiet import quiet_native
 from twinsdk.core.arrays import U8, Array
@@ -28,13 +29,7 @@ class PeopleCounter:
 
         paths = resolve_models(None, fetch=True, pose="full")
         with quiet_native():
-            self._bodies = vision.PoseLandmarker.create_from_options(
-                vision.PoseLandmarkerOptions(
-                    base_options=BaseOptions(model_asset_path=str(paths.pose)),
-                    num_poses=_MOST,
-                    min_pose_detection_confidence=0.6,
-                )
-            )
+            self._bodies = BodyFinder(paths, 0.6, people=_MOST)
             self._faces = vision.FaceLandmarker.create_from_options(
                 vision.FaceLandmarkerOptions(
                     base_options=BaseOptions(model_asset_path=str(paths.face)),
@@ -54,10 +49,10 @@ class PeopleCounter:
 
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(pixels))
         with quiet_native():
-            bodies = self._bodies.detect(image).pose_landmarks
+            bodies = self._bodies(pixels)
             faces = self._faces.detect(image).face_landmarks
         size = np.array([pixels.shape[1], pixels.shape[0]])
-        found = [_frame(_points(body)[[_NOSE, *_SHOULDERS, *_HIPS]] * size) for body in bodies]
+        found = [_frame(b.points[[_NOSE, *_SHOULDERS, *_HIPS], :2] * size) for b in bodies]
         seen = [_frame(_points(face) * size) for face in faces]
         return max(_apart(found), _apart(seen))
 

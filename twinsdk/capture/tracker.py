@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+from twinsdk.capture.tracker_config import TrackerConfig
 from twinsdk.core.image import Image
 from twinsdk.core.observation import Observation
 from twinsdk.errors import UsageError
@@ -32,10 +33,14 @@ class Tracker(Protocol):
 TrackerFactory = Callable[..., Tracker]
 
 
-def _mediapipe(**options: Any) -> Tracker:
+def _mediapipe(config: TrackerConfig | None = None) -> Tracker:
+    if config is not None and (config.people > 1 or config.follow is not None):
+        from twinsdk.capture.crowd_tracker import CrowdTracker
+
+        return CrowdTracker(config)
     from twinsdk.capture.mediapipe_tracker import MediaPipeTracker
 
-    return MediaPipeTracker(**options)
+    return MediaPipeTracker(config)
 
 
 _FACTORIES: dict[str, TrackerFactory] = {"mediapipe": _mediapipe}

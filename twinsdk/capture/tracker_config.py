@@ -7,7 +7,10 @@ from pathlib import Path
 
 from twinsdk.errors import UsageError
 
-__all__ = ["MODES", "TrackerConfig", "tracker_config"]
+__all__ = ["CHOICES", "MODES", "MOST_PEOPLE", "TrackerConfig", "parse_choice", "tracker_config"]
+
+CHOICES = ("largest", "nearest", "left", "right")
+MOST_PEOPLE = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,9 @@ class TrackerConfig:
         min_detection: Confidence in [0, 1] a first find needs.
         min_presence: Confidence that the thing is in its square.
         min_tracking: Confidence that following succeeded.
+        people: How many people are followed at most.
+        follow: Whom to take where there are more: "largest", "nearest", "left", "right", or "X,Y",
+            a place in fractions of the picture. None takes whom the model finds, which is quickest.
         parallel: Whether the models run beside one another; results are the same either way.
         model_dir: A folder with bundles to be used before those of the cache.
         fetch: Whether missing models may be fetched.
@@ -34,6 +40,8 @@ class TrackerConfig:
     min_detection: float = 0.5
     min_presence: float = 0.5
     min_tracking: float = 0.5
+    people: int = 1
+    follow: str | None = None
     parallel: bool = True
     model_dir: Path | None = None
     fetch: bool = True
@@ -45,6 +53,10 @@ class TrackerConfig:
             raise UsageError(f"long_side_px: expected 64 to 4096, got {self.long_side_px}")
         if self.hands_every < 0 or self.face_every < 0:
             raise UsageError("hands_every, face_every: expected 0 or more frames, got less")
+        if not 1 <= self.people <= MOST_PEOPLE:
+            raise UsageError(f"people: expected 1 to {MOST_PEOPLE}, got {self.people}")
+        if self.follow is not None:
+            parse_choice(self.follow)
         for name in ("min_detection", "min_presence", "min_tracking"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name}: expected 0 to 1, got {getattr(self, name)}")
@@ -66,3 +78,20 @@ def tracker_config(mode: str = "balanced") -> TrackerConfig:
     if mode not in MODES:
         raise UsageError(f"mode: expected one of {list(MODES)}, got {mode!r}")
     return MODES[mode]
+
+
+def parse_choice(text: str) -> str | tuple[float, float]:
+    """Return who is meant: a word of `CHOICES`, or a place "X,Y" in fractions of the picture.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if text in CHOICES:
+        return text
+    try:
+        x, y = (float(part) for part in text.split(","))
+        if 0 <= x <= 1 and 0 <= y <= 1:
+            return x, y
+    except ValueError:
+        pass
+    raise UsageError(f"follow: expected {', '.join(CHOICES)} or X,Y in [0, 1], got {text!r}")
