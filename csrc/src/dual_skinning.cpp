@@ -107,92 +107,67 @@ bool DualQuaternions(const float* matrices, const std::int32_t* parents, std::in
   return scaled;
 }
 
+void Sides(const float* duals, const std::int32_t* pairs, std::int64_t count,
+           float* sides) noexcept {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float* a = duals + 8 * std::ptrdiff_t{pairs[2 * i]};
+    const float* b = duals + 8 * std::ptrdiff_t{pairs[2 * i + 1]};
+    sides[i] = a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3] < 0 ? -1.0f : 1.0f;
+  }
+}
+
 namespace detail {
 namespace {
-
-TWINSDK_INLINE float Dot4(const float* a, const float* b) {
-  return a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
-}
-
-// q and -q are one rotation, so each vertex takes its joints' duals on the side of its dominant
-// joint's, told by the rotation part. Mostly one sign per joint serves all vertices of a block,
-// whichever their dominant joint: where every pair of its joints agrees. The blend is then that of
-// the definition or its negative, the same motion.
-enum class Signs { kAllPlus, kPerJoint, kPerVertex };
-
-// Where all joints of a block lie within 45 degrees of the first on the sphere of quaternions (90
-// degrees of rotation), any two lie within 90 degrees of each other and no sign has to be looked
-// at; DualQuaternions chose the signs to make this common.
-TWINSDK_INLINE bool AllNear(const Rig& rig, const float* duals, std::int64_t b) {
-  const std::int32_t begin = rig.offsets[b], end = rig.offsets[b + 1];
-  if (begin == end) return true;
-  const float* first = duals + 8 * std::ptrdiff_t{rig.joints[begin]};
-  bool near = true;
-  for (std::int32_t t = begin + 1; t < end; ++t) {
-    near &= Dot4(first, duals + 8 * std::ptrdiff_t{rig.joints[t]}) > 0.7072f;
-  }
-  return near;
-}
-
-constexpr int kSides = 8;  // joints of a block; with more each vertex has its own signs
-
-// Gives each listed joint the side of the first; returns whether then every pair agrees.
-TWINSDK_INLINE bool PairsAgree(const Rig& rig, const float* duals, std::int64_t b, float* sides) {
-  const std::int32_t* listed = rig.joints.data() + rig.offsets[b];
-  const int count = static_cast<int>(rig.offsets[b + 1] - rig.offsets[b]);
-  if (count > kSides) return false;
-  const float* first = duals + 8 * std::ptrdiff_t{listed[0]};
-  bool agree = true;
-  for (int i = 0; i < count; ++i) {
-    const float* own = duals + 8 * std::ptrdiff_t{listed[i]};
-    sides[i] = Dot4(first, own) < 0 ? -1.0f : 1.0f;
-    for (int k = 1; k < i; ++k) {
-      agree &= Dot4(own, duals + 8 * std::ptrdiff_t{listed[k]}) * sides[i] * sides[k] > 0;
-    }
-  }
-  return agree;
-}
 
 template <int W>
 struct DualLanes {
   Lanes<W> d[8];
 };
 
-// One sign per joint, or none where `sides` is null.
-template <int W>
-TWINSDK_INLINE DualLanes<W> BlendTogether(const Rig& rig, const float* duals, const float* sides,
-                                          std::int64_t b, int lane) {
-  DualLanes<W> sum = {};
-  const std::int32_t begin = rig.offsets[b], end = rig.offsets[b + 1];
-  for (std::int32_t t = begin; t < end; ++t) {
-    const float* d = duals + 8 * std::ptrdiff_t{rig.joints[t]};
-    Lanes<W> weight = Load<W>(rig.weights.data() + kBlock * std::int64_t{t} + lane);
-    if (sides != nullptr) weight = weight * sides[t - begin];
-    TWINSDK_UNROLL
-    for (int c = 0; c < 8; ++c) sum.d[c] += weight * d[c];
+// q and -q are one rotation, so each vertex takes its joints' duals on the side of its dominant
+// joint's, its pivot's, told by the rotation part. How each pivot of a block stands to each listed
+// joint is looked up among the frame's sides.
+struct BlockSides {
+  const float* frame;          // (P,)
+  const std::int32_t* rows;    // (pivots, listed joints) into the above
+  const std::int32_t* pivots;  // their joints
+  int pivot_count, joint_count;
+  bool opposed;  // whether any two are
+};
+
+TWINSDK_INLINE BlockSides SidesOf(const Rig& rig, const float* frame, std::int64_t b) {
+  const std::int32_t* pivot = rig.pivot_offsets.data() + b;
+  BlockSides sides = {frame,
+                      rig.pair_rows.data() + rig.pair_offsets[b],
+                      rig.pivot_joints.data() + pivot[0],
+                      pivot[1] - pivot[0],
+                      rig.offsets[b + 1] - rig.offsets[b],
+                      false};
+  for (int i = 0; i < sides.pivot_count * sides.joint_count; ++i) {
+    sides.opposed |= frame[sides.rows[i]] < 0;
   }
-  return sum;
+  return sides;
 }
 
-// The general case: each lane has its own pivot, its dominant joint.
-template <int W>
-TWINSDK_INLINE DualLanes<W> BlendByPivot(const Rig& rig, const float* duals, std::int64_t b,
-                                         int lane) {
+// kOpposed: each lane's weights take the signs of its pivot.
+template <int W, bool kOpposed>
+TWINSDK_INLINE DualLanes<W> BlendDuals(const Rig& rig, const float* duals, const BlockSides& sides,
+                                       std::int64_t b, int lane) {
   const std::int32_t* pivot = rig.pivots.data() + kBlock * b + lane;
-  const std::int32_t begin = rig.offsets[b], end = rig.offsets[b + 1];
-  Lanes<W> own[4] = {};
-  for (std::int32_t t = begin; t < end; ++t) {
-    const std::int32_t joint = rig.joints[t];
-    const float* d = duals + 8 * std::ptrdiff_t{joint};
-    TWINSDK_UNROLL
-    for (int c = 0; c < 4; ++c) own[c] = ChosenWhere<W>(pivot, joint, d[c], own[c]);
-  }
+  const std::int32_t* joint = rig.joints.data() + rig.offsets[b];
+  const float* weights = rig.weights.data() + kBlock * std::int64_t{rig.offsets[b]} + lane;
   DualLanes<W> sum = {};
-  for (std::int32_t t = begin; t < end; ++t) {
-    const float* d = duals + 8 * std::ptrdiff_t{rig.joints[t]};
-    const Lanes<W> side = own[0] * d[0] + (own[1] * d[1] + (own[2] * d[2] + own[3] * d[3]));
-    const Lanes<W> weight =
-        FlippedBelowZero<W>(Load<W>(rig.weights.data() + kBlock * std::int64_t{t} + lane), side);
+  for (int t = 0; t < sides.joint_count; ++t) {
+    const float* d = duals + 8 * std::ptrdiff_t{joint[t]};
+    Lanes<W> weight = Load<W>(weights + kBlock * t);
+    if (kOpposed) {
+      Lanes<W> side = Lanes<W>{} + sides.frame[sides.rows[t]];
+      for (int i = 1; i < sides.pivot_count; ++i) {
+        const float other = sides.frame[sides.rows[sides.joint_count * i + t]];
+        side = ChosenWhere<W>(pivot, sides.pivots[i], other, side);
+      }
+      weight = weight * side;
+    }
     TWINSDK_UNROLL
     for (int c = 0; c < 8; ++c) sum.d[c] += weight * d[c];
   }
@@ -203,27 +178,11 @@ struct Dual {
   const float* duals;   // (J, 8)
   const float* scales;  // (J, 3, 3) or null: all joints rigid
 
-  struct Block {
-    Signs signs;
-    float sides[kSides];  // with kPerJoint
-  };
-  TWINSDK_INLINE Block Begin(const Rig& rig, std::int64_t b) const {
-    Block block;
-    if (AllNear(rig, duals, b)) {
-      block.signs = Signs::kAllPlus;
-    } else {
-      const bool agree = PairsAgree(rig, duals, b, block.sides);
-      block.signs = agree ? Signs::kPerJoint : Signs::kPerVertex;
-    }
-    return block;
-  }
+  const float* sides;  // (P,)
 
-  template <int W>
-  TWINSDK_INLINE DualLanes<W> Blend(const Rig& rig, const Block& block, std::int64_t b,
-                                    int lane) const {
-    if (block.signs == Signs::kAllPlus) return BlendTogether<W>(rig, duals, nullptr, b, lane);
-    if (block.signs == Signs::kPerJoint) return BlendTogether<W>(rig, duals, block.sides, b, lane);
-    return BlendByPivot<W>(rig, duals, b, lane);
+  using Block = BlockSides;
+  TWINSDK_INLINE Block Begin(const Rig& rig, std::int64_t b) const {
+    return SidesOf(rig, sides, b);
   }
 
   template <int W, bool kNormals>
@@ -235,7 +194,8 @@ struct Dual {
   TWINSDK_INLINE void Apply(const Rig& rig, const Block& block, std::int64_t b, int lane,
                             Vector3<W>* p, Vector3<W>* n) const {
     if (scales != nullptr) ApplyScale<W, kNormals>(rig, b, lane, p, n);
-    const DualLanes<W> s = Blend<W>(rig, block, b, lane);
+    const DualLanes<W> s = block.opposed ? BlendDuals<W, true>(rig, duals, block, b, lane)
+                                         : BlendDuals<W, false>(rig, duals, block, b, lane);
     const Lanes<W>&qx = s.d[0], &qy = s.d[1], &qz = s.d[2], &qw = s.d[3];
     const Lanes<W>&ex = s.d[4], &ey = s.d[5], &ez = s.d[6], &ew = s.d[7];
     // The addend keeps padding (all weights 0) finite.
@@ -281,7 +241,8 @@ template <int W>
 TWINSDK_INLINE void SkinDual(const Rig& rig, const SkinJob& job, std::int64_t frame,
                              std::int64_t first, std::int64_t last) {
   const Dual method = {job.duals + 8 * frame * rig.joint_count,
-                       job.scales == nullptr ? nullptr : job.scales + 9 * frame * rig.joint_count};
+                       job.scales == nullptr ? nullptr : job.scales + 9 * frame * rig.joint_count,
+                       job.sides + static_cast<std::int64_t>(rig.pairs.size()) / 2 * frame};
   SkinFrameAny<W>(rig, job, method, frame, first, last);
 }
 

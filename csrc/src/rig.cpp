@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cassert>
 #include <cstddef>
+#include <map>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 namespace twinsdk {
@@ -164,6 +166,8 @@ Rig::Rig(const RigSource& source)
   positions.resize(block_count * kBlockFloats);
   if (source.normals != nullptr) normals.resize(block_count * kBlockFloats);
   offsets.push_back(0);
+  pivot_offsets.push_back(0);
+  std::map<std::pair<std::int32_t, std::int32_t>, std::int32_t> pair_of;
   std::vector<std::int32_t> listed;
   for (std::int64_t b = 0; b < block_count; ++b) {
     const std::int32_t* row = rows.data() + b * kBlock;
@@ -189,6 +193,28 @@ Rig::Rig(const RigSource& source)
         weights[base + slot * kBlock + q] = static_cast<float>(influence.weight);
       }
     }
+    const std::size_t first_pivot = pivot_joints.size();
+    for (const std::int32_t joint : listed) {
+      const std::int32_t* own = pivots.data() + b * kBlock;
+      for (int q = 0; q < kBlock; ++q) {
+        if (row[q] < 0 || own[q] != joint) continue;
+        pivot_joints.push_back(joint);
+        break;
+      }
+    }
+    pair_offsets.push_back(static_cast<std::int32_t>(pair_rows.size()));
+    for (std::size_t d = first_pivot; d < pivot_joints.size(); ++d) {
+      for (const std::int32_t joint : listed) {
+        const auto next = static_cast<std::int32_t>(pairs.size() / 2);
+        const auto [known, added] = pair_of.emplace(std::pair(pivot_joints[d], joint), next);
+        if (added) {
+          pairs.push_back(pivot_joints[d]);
+          pairs.push_back(joint);
+        }
+        pair_rows.push_back(known->second);
+      }
+    }
+    pivot_offsets.push_back(static_cast<std::int32_t>(pivot_joints.size()));
     joints.insert(joints.end(), listed.begin(), listed.end());
     offsets.push_back(static_cast<std::int32_t>(joints.size()));
   }

@@ -58,6 +58,13 @@ void SkinMatrices(const Rig& rig, const SkinJob& job, const Runner& runner, Skin
                                         scratch->duals.data(), scales);
     full.duals = scratch->duals.data();
     full.scales = scaled ? scales : nullptr;
+    const std::int64_t pairs = static_cast<std::int64_t>(rig.pairs.size()) / 2;
+    scratch->sides.resize(job.frames * pairs);
+    for (std::int64_t t = 0; t < job.frames; ++t) {
+      Sides(full.duals + 8 * rig.joint_count * t, rig.pairs.data(), pairs,
+            scratch->sides.data() + pairs * t);
+    }
+    full.sides = scratch->sides.data();
   }
   Skin(rig, full, runner);
 }

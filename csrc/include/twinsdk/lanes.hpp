@@ -57,12 +57,6 @@ TWINSDK_INLINE void Store(float* to, const Lanes<W>& value) {
   *reinterpret_cast<typename LanesOf<W>::Unaligned*>(to) = value;
 }
 
-// value with its sign changed in the lanes where `side` is below 0.
-template <int W>
-TWINSDK_INLINE Lanes<W> FlippedBelowZero(const Lanes<W>& value, const Lanes<W>& side) {
-  return side < 0.0f ? -value : value;
-}
-
 // chosen in the lanes where index[q] == wanted, other elsewhere.
 template <int W>
 TWINSDK_INLINE Lanes<W> ChosenWhere(const std::int32_t* index, std::int32_t wanted, float chosen,
@@ -122,13 +116,6 @@ TWINSDK_INLINE Lanes<W> Load(const float* from) {
 template <int W>
 TWINSDK_INLINE void Store(float* to, const Lanes<W>& value) {
   std::memcpy(to, value.lane, sizeof value.lane);
-}
-
-template <int W>
-TWINSDK_INLINE Lanes<W> FlippedBelowZero(const Lanes<W>& value, const Lanes<W>& side) {
-  Lanes<W> r;
-  for (int q = 0; q < W; ++q) r[q] = side[q] < 0 ? -value[q] : value[q];
-  return r;
 }
 
 template <int W>

@@ -55,6 +55,14 @@ class Rig {
   AlignedVector<std::int32_t> runs;     // (B,) first vertex where slots are consecutive, or -1
   AlignedVector<std::int32_t> pivots;   // (B, 16) the joint of most weight in each slot
 
+  // Which joints are the pivot of some slot of a block, and which of `pairs` each of them makes
+  // with each listed joint: for every pivot a row as long as the block's list.
+  AlignedVector<std::int32_t> pivot_offsets;  // (B + 1,) into pivot_joints
+  AlignedVector<std::int32_t> pivot_joints;
+  AlignedVector<std::int32_t> pair_offsets;  // (B,) into pair_rows
+  AlignedVector<std::int32_t> pair_rows;
+  AlignedVector<std::int32_t> pairs;  // (P, 2) distinct (pivot, listed joint)
+
   // Morphs by block. Sparse: bit e of a block's mask says that morph e moves it; its offsets follow
   // in bit order, `morph_base` giving the first of each word. Dense, where at least kDenseMorphs
   // of the morphs move the block: all offsets, zeros too, in the order of the morphs, from the

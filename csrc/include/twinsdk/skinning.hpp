@@ -17,10 +17,11 @@ enum class Method { kLinear, kDual };
 struct SkinJob {
   std::int64_t frames;
   Method method;
-  const float* matrices;              // (T, J, 3, 4)
-  const float* duals;                 // (T, J, 8) rotation and dual part, for kDual
-  const float* scales;                // (T, J, 3, 3) for kDual, or null: all joints rigid
-  const float* morph_weights;         // (T, E) or null: no morphs
+  const float* matrices;       // (T, J, 3, 4)
+  const float* duals;          // (T, J, 8) rotation and dual part, for kDual
+  const float* scales;         // (T, J, 3, 3) for kDual, or null: all joints rigid
+  const float* sides;          // (T, P) for kDual: -1 where the rig's pair is opposed, else 1
+  const float* morph_weights;  // (T, E) or null: no morphs
   const std::uint64_t* morph_active;  // (T, words) bit e: weight e is not 0; null with the above
   const std::int32_t* morph_list;     // (T, 1 + E) how many weights are not 0, then which
   const float* points;                // (T, V, 3) instead of the bound vertices, or null
@@ -43,11 +44,12 @@ void Skin(const Rig& rig, const SkinJob& job, const Runner& runner) noexcept;
 struct SkinScratch {
   AlignedVector<float> floats;
   AlignedVector<float> duals;
+  AlignedVector<float> sides;
   AlignedVector<std::uint64_t> active;
   AlignedVector<std::int32_t> list;
 };
 
-// As Skin, with `morph_active`, `morph_list`, `duals` and `scales` derived here.
+// As Skin, with `morph_active`, `morph_list`, `duals`, `scales` and `sides` derived here.
 void SkinMatrices(const Rig& rig, const SkinJob& job, const Runner& runner, SkinScratch* scratch);
 
 // T poses of the rig's own skeleton: forward kinematics, bind products, then SkinMatrices.
@@ -76,6 +78,10 @@ void SkinGradients(const Rig& rig, const SkinGradientJob& job, const Runner& run
 // where `parents` (J,) is null.
 bool DualQuaternions(const float* matrices, const std::int32_t* parents, std::int64_t frames,
                      std::int64_t joints, float* duals, float* scales) noexcept;
+
+// Tells for P pairs of joints whether their unit duals (J, 8) lie on one side: 1, or opposed: -1.
+void Sides(const float* duals, const std::int32_t* pairs, std::int64_t count,
+           float* sides) noexcept;
 
 // Fills one frame's mask, bit e set where weights[e] != 0, and its list (1 + count): how many are
 // not 0, then which.
