@@ -64,9 +64,6 @@ class Skinner:
             raise UsageError(f"method: the torch backend knows linear, got {method!r}")
         self.avatar, self.backend, self.method, self.threads = avatar, backend, method, threads
         isa = "numpy" if backend == "numpy" else None
-        names = avatar.morphs.names
-        rows = [row for row, name in enumerate(names) if name in EXPRESSION_NAMES]
-        self._expression_rows = np.array([EXPRESSION_NAMES.index(names[r]) for r in rows], np.intp)
         mesh, skeleton = avatar.mesh, avatar.skeleton
         self._torch = _torch_skinner(avatar) if backend == "torch" else None
         self._rig = Rig(
@@ -75,8 +72,7 @@ class Skinner:
             joints=avatar.skin.joints,
             weights=avatar.skin.weights,
             joint_count=len(skeleton),
-            # Morphs outside the 52 expressions are never driven here, so they are not bound.
-            morph_offsets=avatar.morphs.offsets[rows] if rows else None,
+            morph_offsets=_expression_offsets(avatar),
             parents=skeleton.parents,
             rest_translations=skeleton.rest_translations,
             inverse_bind=avatar.skin.inverse_bind,
@@ -211,7 +207,24 @@ class Skinner:
         if expressions is None:
             return None
         checked = checked_f32("expressions", expressions, (*lead, EXPRESSION_COUNT))
-        return checked[..., self._expression_rows] if self._expression_rows.size else None
+        return checked if self._rig.morph_count else None
+
+
+def _expression_offsets(avatar: Avatar) -> F32 | None:
+    """Return one morph (V, 3) an expression, still where the avatar has none of that name.
+
+    All 52 are bound, so that a call's weights need no choosing; what does not move costs nothing.
+    """
+    morphs = avatar.morphs
+    if morphs.names == EXPRESSION_NAMES:
+        return morphs.offsets
+    rows = {name: row for row, name in enumerate(morphs.names) if name in EXPRESSION_NAMES}
+    if not rows:
+        return None
+    offsets = np.zeros((EXPRESSION_COUNT, len(avatar.mesh.vertices), 3), np.float32)
+    for name, row in rows.items():
+        offsets[EXPRESSION_NAMES.index(name)] = morphs.offsets[row]
+    return offsets
 
 
 def _torch_skinner(avatar: Avatar) -> TorchSkinner:
