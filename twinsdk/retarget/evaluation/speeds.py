@@ -19,7 +19,14 @@ from twinsdk.retarget.evaluation.bodies import canonical_bodies
 from twinsdk.retarget.evaluation.motions import walk
 from twinsdk.retarget.retargeter import RetargetConfig, Retargeter
 
-__all__ = ["library_seconds", "reading_rate", "retarget_rates", "step_us", "write_library"]
+__all__ = [
+    "library_seconds",
+    "reading_rate",
+    "retarget_rates",
+    "step_us",
+    "write_library",
+    "write_table",
+]
 
 _LIBRARY_CLIPS, _LIBRARY_JOINTS, _LIBRARY_FRAMES = 76, 66, 28
 _BVH_JOINTS = 31  # as many as the CMU's files have
@@ -55,14 +62,21 @@ def step_us(repeats: int = 3) -> dict[str, tuple[float, float]]:
 
 def reading_rate(frames: int = 20_000, repeats: int = 7) -> tuple[float, float]:
     """Return frames a second of reading a BVH of 31 joints, best and median."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.bvh"
+        write_table(path, frames)
+        return _rates(partial(load_clip, path), frames, repeats)
+
+
+def write_table(path: Path, frames: int) -> None:
+    """Write a motion of 31 joints, a kind of file by the extension of `path`."""
     canon = humanoid_skeleton()
     names = [*HUMANOID_NAMES[:_BODY_JOINTS], *(f"more{i}" for i in range(_BVH_JOINTS))]
-    names = names[:_BVH_JOINTS]
     parents = [min(int(canon.parents[j]), j - 1) for j in range(_BVH_JOINTS)]
     rng = np.random.default_rng(0)
     clip = MotionClip(
         skeleton=Skeleton(
-            names=tuple(names),
+            names=tuple(names[:_BVH_JOINTS]),
             parents=np.array(parents, np.int32),
             rest_translations=canon.rest_translations[:_BVH_JOINTS],
             rest_rotations=canon.rest_rotations[:_BVH_JOINTS],
@@ -71,10 +85,7 @@ def reading_rate(frames: int = 20_000, repeats: int = 7) -> tuple[float, float]:
         rotations=quat.from_rotation_vector(rng.normal(size=(frames, _BVH_JOINTS, 3)) * 0.3),
         root_translations=rng.normal(size=(frames, 3)).astype(np.float32),
     )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "a.bvh"
-        save_clip(clip, path)
-        return _rates(partial(load_clip, path), frames, repeats)
+    save_clip(clip, path)
 
 
 def library_seconds(repeats: int = 5) -> tuple[float, float]:
