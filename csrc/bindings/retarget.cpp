@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "arrays.hpp"
@@ -128,6 +129,7 @@ RetargetPlan PlanFrom(const py::dict& given) {
   plan.height_on = read.One<double>("height_on");
   plan.height_off = read.One<double>("height_off");
   plan.ease_s = read.One<double>("ease_s");
+  plan.plant = read.One<bool>("plant");
   const char* const names[2] = {"left", "right"};
   for (int side = 0; side < 2; ++side) {
     const auto foot = py::cast<py::dict>(given[names[side]]);
@@ -136,9 +138,138 @@ RetargetPlan PlanFrom(const py::dict& given) {
   return plan;
 }
 
+ArmPlan ArmFrom(const PlanReader& plan, std::size_t source, std::size_t target) {
+  ArmPlan arm = {};
+  arm.source_upper = plan.Joint("source_upper", source);
+  arm.source_hand = plan.Joint("source_hand", source);
+  arm.upper = plan.Joint("upper", target);
+  arm.above = plan.Joint("above", target, true);
+  arm.lower = plan.Joint("lower", target);
+  arm.hand = plan.Joint("hand", target);
+  arm.inner_arm = plan.Fixed<double, 4>("inner_arm");
+  arm.inner_fore = plan.Fixed<double, 4>("inner_fore");
+  arm.hinge = plan.Fixed<double, 3>("hinge");
+  return arm;
+}
+
+AnchorPlan AnchorFrom(const PlanReader& plan, std::size_t source, std::size_t target) {
+  AnchorPlan anchor = {};
+  anchor.source_a = plan.Joint("source_a", source);
+  anchor.source_b = plan.Joint("source_b", source);
+  anchor.source_by = plan.Joint("source_by", source);
+  anchor.a = plan.Joint("a", target);
+  anchor.b = plan.Joint("b", target);
+  anchor.by = plan.Joint("by", target);
+  anchor.source_back = plan.Fixed<double, 4>("source_back");
+  anchor.back = plan.Fixed<double, 4>("back");
+  anchor.scale = plan.Fixed<double, 3>("scale");
+  anchor.straight = plan.One<bool>("straight");
+  return anchor;
+}
+
+ShapePlan ShapeFrom(const PlanReader& plan, std::size_t target) {
+  ShapePlan shape = {};
+  shape.joint = plan.Joint("joint", target);
+  shape.back = plan.Fixed<double, 4>("back");
+  shape.middle = plan.Fixed<double, 3>("middle");
+  shape.half = plan.Fixed<double, 3>("half");
+  shape.round = plan.One<bool>("round");
+  return shape;
+}
+
+LimitPlan LimitFrom(const PlanReader& plan, std::size_t target) {
+  LimitPlan limit = {};
+  limit.joint = plan.Joint("joint", target);
+  limit.left = plan.Fixed<double, 4>("left");
+  limit.right = plan.Fixed<double, 4>("right");
+  limit.axis = plan.Joint("axis", 3);
+  limit.low = plan.Fixed<double, 3>("low");
+  limit.high = plan.Fixed<double, 3>("high");
+  limit.end = plan.One<bool>("end");
+  return limit;
+}
+
+void ReadTouch(const py::dict& given, std::size_t source, std::size_t target,
+               CorrectionPlan* plan) {
+  const PlanReader read(given);
+  for (const py::handle& item : py::cast<py::list>(given["anchors"])) {
+    const auto anchor = py::cast<py::dict>(item);
+    plan->anchors.push_back(AnchorFrom(PlanReader(anchor), source, target));
+  }
+  plan->source_arm = read.One<double>("source_arm");
+  plan->arm = read.One<double>("arm");
+  plan->own_body = read.Fixed<double, 2>("own_body");
+  plan->other_hand = read.Fixed<double, 2>("other_hand");
+  plan->resting = read.Fixed<double, 2>("resting");
+  plan->bent = read.Fixed<double, 2>("bent");
+  plan->most_touch = read.One<double>("most");
+  plan->touch_ease_s = read.One<double>("ease_s");
+}
+
+void ReadLegs(const py::dict& given, std::size_t target, CorrectionPlan* plan) {
+  const PlanReader read(given);
+  const std::vector<std::int32_t> joints = read.Joints("joints", target);
+  Expect(joints.size() == 6, "joints");
+  std::copy(joints.begin(), joints.begin() + 3, plan->legs[0].begin());
+  std::copy(joints.begin() + 3, joints.end(), plan->legs[1].begin());
+  plan->leg_above = {read.Joint("left_leg_above", target, true),
+                     read.Joint("right_leg_above", target, true)};
+  plan->foot_above = {read.Joint("left_foot_above", target),
+                      read.Joint("right_foot_above", target)};
+  plan->radii = read.Fixed<double, 8>("radii");
+  plan->leg = read.One<double>("length");
+  plan->give_m = read.One<double>("give_m");
+  plan->least_lever = read.One<double>("least_lever");
+  plan->most_turn = read.One<double>("most_turn");
+  plan->leg_ease_s = read.One<double>("ease_s");
+  plan->parallel = read.One<double>("parallel");
+  plan->low_down = read.One<double>("low_down");
+}
+
+CorrectionPlan CorrectionsFrom(const py::dict& given, std::size_t source, std::size_t target) {
+  const PlanReader read(given);
+  CorrectionPlan plan = {};
+  plan.limit = read.One<bool>("limit");
+  const char* const names[2] = {"left_arm", "right_arm"};
+  for (int side = 0; side < 2; ++side) {
+    const auto arm = py::cast<py::dict>(given[names[side]]);
+    plan.arms[side] = ArmFrom(PlanReader(arm), source, target);
+  }
+  plan.touch = given.contains("touch");
+  if (plan.touch) ReadTouch(py::cast<py::dict>(given["touch"]), source, target, &plan);
+  plan.out = given.contains("out");
+  if (plan.out) {
+    const auto out = py::cast<py::dict>(given["out"]);
+    const PlanReader numbers(out);
+    for (const py::handle& item : py::cast<py::list>(out["shapes"])) {
+      const auto shape = py::cast<py::dict>(item);
+      plan.shapes.push_back(ShapeFrom(PlanReader(shape), target));
+    }
+    plan.along = numbers.Numbers<double>("along");
+    plan.arm_m = numbers.One<double>("arm_m");
+    plan.most_push_m = numbers.One<double>("most_m");
+    plan.push_ease_s = numbers.One<double>("ease_s");
+  }
+  plan.apart = given.contains("legs");
+  if (plan.apart) ReadLegs(py::cast<py::dict>(given["legs"]), target, &plan);
+  for (const py::handle& item : py::cast<py::list>(given["limits"])) {
+    const auto limit = py::cast<py::dict>(item);
+    plan.limits.push_back(LimitFrom(PlanReader(limit), target));
+  }
+  plan.soft = read.One<double>("soft");
+  return plan;
+}
+
+RetargetStep StepFrom(const py::dict& given) {
+  RetargetPlan plan = PlanFrom(given);
+  const std::size_t source = plan.source_parents.size(), target = plan.target_parents.size();
+  const auto corrections = py::cast<py::dict>(given["corrections"]);
+  return RetargetStep(std::move(plan), CorrectionsFrom(corrections, source, target));
+}
+
 class BoundRetarget {
  public:
-  explicit BoundRetarget(const py::dict& plan) : step_(PlanFrom(plan)) {}
+  explicit BoundRetarget(const py::dict& plan) : step_(StepFrom(plan)) {}
 
   // A few microseconds of work, and the object remembers the feet: the GIL is kept.
   void Step(const Array<float>& source, const Array<float>& source_root, double dt_s,

@@ -4,13 +4,11 @@
 #include <cmath>
 #include <utility>
 
+#include "turns.hpp"
 #include "twinsdk/kinematics.hpp"
 
 namespace twinsdk {
 namespace {
-
-using Vec = std::array<double, 3>;
-using Quat = std::array<double, 4>;
 
 constexpr double kFollowS = 0.8;  // how slowly a standing foot follows the tracker
 constexpr double kSpeedS = 0.08;  // over which velocity is averaged
@@ -19,65 +17,11 @@ constexpr double kLeash = 0.12;  // leg lengths: further is a lost foot, so let 
 constexpr double kStraight = 0.05;
 constexpr double kMostSink = 0.1;  // leg lengths
 
-Vec operator+(const Vec& a, const Vec& b) { return {a[0] + b[0], a[1] + b[1], a[2] + b[2]}; }
-Vec operator-(const Vec& a, const Vec& b) { return {a[0] - b[0], a[1] - b[1], a[2] - b[2]}; }
-Vec operator*(double s, const Vec& a) { return {s * a[0], s * a[1], s * a[2]}; }
-double Dot(const Vec& a, const Vec& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
-double Length(const Vec& a) { return std::sqrt(Dot(a, a)); }
-Vec Cross(const Vec& a, const Vec& b) {
-  return {a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]};
-}
-Vec Point3(const float* p) { return {p[0], p[1], p[2]}; }
-Quat Turn(const float* q) { return {q[0], q[1], q[2], q[3]}; }
-Quat Conjugate(const Quat& q) { return {-q[0], -q[1], -q[2], q[3]}; }
-
-template <class T>
-std::array<T, 4> Multiply(const std::array<T, 4>& a, const std::array<T, 4>& b) {
-  return {a[3] * b[0] + b[3] * a[0] + (a[1] * b[2] - a[2] * b[1]),
-          a[3] * b[1] + b[3] * a[1] + (a[2] * b[0] - a[0] * b[2]),
-          a[3] * b[2] + b[3] * a[2] + (a[0] * b[1] - a[1] * b[0]),
-          a[3] * b[3] - (a[0] * b[0] + a[1] * b[1] + a[2] * b[2])};
-}
-
-Vec Rotate(const Quat& q, const Vec& v) {
-  const Vec u = {q[0], q[1], q[2]};
-  const Vec t = 2 * Cross(u, v);
-  return v + q[3] * t + Cross(u, t);
-}
-
-Quat About(const Vec& axis, double radians) {
-  const double s = std::sin(radians / 2);
-  return {axis[0] * s, axis[1] * s, axis[2] * s, std::cos(radians / 2)};
-}
-
-Quat Between(const Vec& u, const Vec& v) {
-  const Vec c = Cross(u, v);
-  const double w = std::sqrt(Dot(u, u) * Dot(v, v)) + Dot(u, v);
-  const double norm = std::sqrt(Dot(c, c) + w * w);
-  if (norm <= 1e-12) return {0, 0, 0, 1};
-  return {c[0] / norm, c[1] / norm, c[2] / norm, w / norm};
-}
-
-// Law of cosines: the angle between sides `beside` and `base`.
-double Corner(double beside, double base, double opposite) {
-  const double cosine =
-      (beside * beside + base * base - opposite * opposite) / std::max(2 * beside * base, 1e-12);
-  return std::acos(std::clamp(cosine, -1.0, 1.0));
-}
-
 // How far the pelvis must sink for the leg to reach.
 double TooFar(const Vec& hip, const Vec& ankle, const Vec& goal, double leg) {
   const double most = std::max(0.9995 * leg, Length(ankle - hip));
   const double x = goal[0] - hip[0], z = goal[2] - hip[2];
   return hip[1] - goal[1] - std::sqrt(std::max(most * most - (x * x + z * z), 0.0));
-}
-
-// Unit, w >= 0; what has no length is the identity.
-void WriteUnit(const Quat& q, float* out) {
-  const double size = std::sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]);
-  const double scale = size > 1e-12 ? (q[3] < 0 ? -1 : 1) / size : 0;
-  for (int k = 0; k < 4; ++k) out[k] = static_cast<float>(scale * q[k]);
-  if (scale == 0) out[3] = 1;
 }
 
 std::array<float, 4> Item(const Chains& chains, std::size_t i, const float* joints) {
@@ -108,7 +52,8 @@ void Slerp(const float* a, const float* b, float share, float* out) {
 
 }  // namespace
 
-RetargetStep::RetargetStep(RetargetPlan plan) : plan_(std::move(plan)) {
+RetargetStep::RetargetStep(RetargetPlan plan, CorrectionPlan corrections)
+    : plan_(std::move(plan)), corrections_(std::move(corrections)) {
   const std::size_t source = plan_.source_parents.size(), target = plan_.target_parents.size();
   extended_.resize(4 * (source + plan_.trunk_low.size()));
   marks_.resize(4 * (plan_.trunk_right.size() / 4 + 1));
@@ -116,6 +61,7 @@ RetargetStep::RetargetStep(RetargetPlan plan) : plan_(std::move(plan)) {
   source_places_.resize(3 * source);
   turns_.resize(4 * target);
   places_.resize(3 * target);
+  free_.resize(4 * target);
 }
 
 void RetargetStep::Step(const float* source, const float* source_root, double dt_s,
@@ -133,7 +79,28 @@ void RetargetStep::Step(const float* source, const float* source_root, double dt
     root[k] = static_cast<float>(pelvis[k] * plan_.factors[k] + plan_.lift[k] - own[k] -
                                  plan_.root_to_hips[k]);
   }
-  if (dt_s >= 0) HoldFeet(dt_s, rotations, root);
+  Correct(dt_s, rotations, root);
+}
+
+BodyView RetargetStep::Body(const float* rotations, const float* root) noexcept {
+  const auto joints = static_cast<std::int32_t>(plan_.target_parents.size());
+  ForwardKinematics({1, joints, plan_.target_parents.data(), plan_.target_offsets.data(), rotations,
+                     root, turns_.data(), places_.data()});
+  return {turns_.data(), places_.data()};
+}
+
+void RetargetStep::Correct(double dt_s, float* rotations, float* root) noexcept {
+  std::copy(rotations, rotations + free_.size(), free_.begin());
+  const CorrectionPlan& wanted = corrections_.plan();
+  if (wanted.limit) corrections_.Limit(nullptr, rotations);
+  if (wanted.apart) corrections_.KeepLegsApart(dt_s, Body(rotations, root), rotations);
+  if (plan_.plant && dt_s >= 0) HoldFeet(dt_s, rotations, root);
+  if (wanted.touch) {
+    const BodyView source = {source_turns_.data(), source_places_.data()};
+    corrections_.KeepTouch(dt_s, source, plan_.world, Body(rotations, root), rotations);
+  }
+  if (wanted.out) corrections_.KeepArmsOut(dt_s, Body(rotations, root), rotations);
+  corrections_.Limit(free_.data(), rotations);
 }
 
 void RetargetStep::Transfer(const float* source, float* rotations) noexcept {
@@ -176,9 +143,7 @@ Vec RetargetStep::Scaled(const float* place, const Vec& pelvis) const {
 }
 
 void RetargetStep::HoldFeet(double dt_s, float* rotations, float* root) noexcept {
-  const auto joints = static_cast<std::int32_t>(plan_.target_parents.size());
-  ForwardKinematics({1, joints, plan_.target_parents.data(), plan_.target_offsets.data(), rotations,
-                     root, turns_.data(), places_.data()});
+  Body(rotations, root);
   const float* from = source_places_.data();
   const Vec pelvis = Rotate(plan_.world, 0.5 * (Point3(from + 3 * plan_.left_thigh) +
                                                 Point3(from + 3 * plan_.right_thigh)));

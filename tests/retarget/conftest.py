@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from twinsdk.core import quat
+from twinsdk.core.avatar import Avatar, Mesh, Morphs, Skin
 from twinsdk.core.clip import MotionClip
 from twinsdk.core.humanoid import HUMANOID_NAMES, HUMANOID_PARENTS, humanoid_skeleton
-from twinsdk.core.skeleton import Skeleton
+from twinsdk.core.skeleton import Skeleton, matrices
 
 
 @dataclass
@@ -104,6 +105,72 @@ A_POSE = {"UpperArm": 45.0, "UpperLeg": -8.0, "Foot": 8.0}  # on level soles
 @pytest.fixture
 def canon():
     return humanoid_skeleton()
+
+
+def tube(start, end, radius, rows=10):
+    """Return points of a tube of `radius` (one number, or two: at start and end)."""
+    start, end = np.asarray(start, float), np.asarray(end, float)
+    axis = (end - start) / np.linalg.norm(end - start)
+    one = np.cross(axis, [0.3, 0.5, 0.8])
+    one /= np.linalg.norm(one)
+    other = np.cross(axis, one)
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)[None, :, None]
+    along = np.linspace(0, 1, rows)[:, None, None]
+    radii = np.interp(along, [0, 1], np.broadcast_to(radius, 2))
+    points = start + along * (end - start) + radii * (np.cos(angle) * one + np.sin(angle) * other)
+    return points.reshape(-1, 3)
+
+
+def skinned(trunk=(0.2, 0.14), head=0.1, legs=(0.08, 0.05)):
+    """Return the canonical body with an elliptic trunk, a round head, forearms and legs.
+
+    trunk: half width and depth; head: radius; legs: radii of thighs and shins, metres.
+    """
+    canon = humanoid_skeleton()
+    places = canon.rest_world()[1].astype(float)
+    parts = []
+    circle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    stack = ["hips", "spine", "chest", "upperChest"]
+    heights = places[[canon.joint(name) for name in stack], 1]
+    for y in np.linspace(0.85, 1.40, 40):
+        ring = np.stack([trunk[0] * np.cos(circle), 0 * circle + y, trunk[1] * np.sin(circle)], -1)
+        parts.append((stack[max(int(np.sum(heights <= y)) - 1, 0)], ring))
+    turn = np.linspace(-1, 1, 400)
+    spiral = np.sqrt(1 - turn**2)
+    ball = np.stack([spiral * np.cos(40 * turn), turn, spiral * np.sin(40 * turn)], -1)
+    parts.append(("head", places[canon.joint("head")] + [0, 0.08, 0] + head * ball))
+    for side in ("left", "right"):
+        at = {part: places[canon.joint(side + part)] for part in PARTS}
+        parts.append((f"{side}LowerArm", tube(at["LowerArm"], at["Hand"], 0.03)))
+        parts.append((f"{side}UpperLeg", tube(at["UpperLeg"], at["LowerLeg"], legs[0])))
+        parts.append((f"{side}LowerLeg", tube(at["LowerLeg"], at["Foot"], legs[1])))
+    points = np.concatenate([points for _, points in parts])
+    joints = np.concatenate([np.full(len(points), canon.joint(name)) for name, points in parts])
+    count = len(points)
+    return Avatar(
+        skeleton=canon,
+        mesh=Mesh(
+            vertices=points,
+            normals=np.tile([0, 1.0, 0], (count, 1)),
+            uvs=np.zeros((count, 2)),
+            triangles=[[0, 1, 2]],
+        ),
+        skin=Skin(
+            joints=joints[:, None].astype(np.uint16),
+            weights=np.ones((count, 1)),
+            inverse_bind=np.linalg.inv(matrices(*canon.rest_world())),
+        ),
+        morphs=Morphs(names=(), offsets=np.zeros((0, count, 3))),
+        humanoid={name: name for name in HUMANOID_NAMES},
+    )
+
+
+PARTS = ("LowerArm", "Hand", "UpperLeg", "LowerLeg", "Foot")
+
+
+@pytest.fixture
+def figure():
+    return skinned
 
 
 @pytest.fixture

@@ -6,56 +6,16 @@ import numpy as np
 import pytest
 
 from twinsdk.core import quat
-from twinsdk.core.avatar import Avatar, Mesh, Morphs, Skin
 from twinsdk.core.clip import MotionClip
-from twinsdk.core.humanoid import HUMANOID_NAMES
-from twinsdk.core.skeleton import matrices
 from twinsdk.retarget import RetargetConfig, Retargeter, measure, retarget
-from twinsdk.retarget.body import Trunk
+from twinsdk.retarget.shapes import trunk_and_head
 
 HALF = (0.20, 0.14)  # of the trunk, X and Z
 
 
-def rings(skeleton):
-    """Return points of an elliptic trunk and of the forearms, and the joint each hangs from."""
-    places = skeleton.rest_world()[1]
-    circle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    points, joints = [], []
-    trunk = ["hips", "spine", "chest", "upperChest"]
-    heights = places[[skeleton.joint(name) for name in trunk], 1]
-    for y in np.linspace(0.85, 1.40, 40):
-        joint = trunk[int(np.sum(heights <= y)) - 1] if y > heights[0] else "hips"
-        for a in circle:
-            points.append([HALF[0] * np.cos(a), y, HALF[1] * np.sin(a)])
-            joints.append(skeleton.joint(joint))
-    for side, sign in (("left", 1), ("right", -1)):
-        for x in np.linspace(0.48, 0.68, 8):
-            for a in circle:
-                points.append([sign * x, 1.395 + 0.03 * np.cos(a), 0.03 * np.sin(a)])
-                joints.append(skeleton.joint(f"{side}LowerArm"))
-    return np.array(points), np.array(joints, np.uint16)
-
-
 @pytest.fixture
-def avatar(canon):
-    points, joints = rings(canon)
-    count = len(points)
-    return Avatar(
-        skeleton=canon,
-        mesh=Mesh(
-            vertices=points,
-            normals=np.tile([0, 1.0, 0], (count, 1)),
-            uvs=np.zeros((count, 2)),
-            triangles=[[0, 1, 2]],
-        ),
-        skin=Skin(
-            joints=joints[:, None],
-            weights=np.ones((count, 1)),
-            inverse_bind=np.linalg.inv(matrices(*canon.rest_world())),
-        ),
-        morphs=Morphs(names=(), offsets=np.zeros((0, count, 3))),
-        humanoid={name: name for name in HUMANOID_NAMES},
-    )
+def avatar(figure):
+    return figure(trunk=HALF)
 
 
 def hugging(canon, most_deg=110.0, frames=90):
@@ -129,9 +89,26 @@ def test_the_push_comes_and_goes_smoothly(canon, avatar):
 
 
 def test_the_slabs_have_the_size_of_the_mesh(canon, avatar):
-    made = Retargeter(canon, avatar)
-    slabs = Trunk(made.target, avatar)._slabs
+    *slabs, head = trunk_and_head(Retargeter(canon, avatar).target, avatar)
     assert len(slabs) == 4
+    np.testing.assert_allclose(head.half, 0.1, atol=0.012)
     for slab in slabs:
-        np.testing.assert_allclose(slab.half, HALF, atol=0.01)
-        np.testing.assert_allclose(slab.middle, 0, atol=0.01)
+        np.testing.assert_allclose(slab.half[[0, 2]], HALF, atol=0.01)
+        np.testing.assert_allclose(slab.middle[[0, 2]], 0, atol=0.01)
+
+
+def test_a_hand_that_would_be_in_the_head_stays_before_it(canon, figure):
+    frames = 60
+    rotations = np.tile(canon.rest_rotations.astype(float), (frames, 1, 1))
+    amount = np.sin(np.linspace(0, np.pi, frames))
+    fold = quat.from_axis_angle(np.array([0, 0, 1.0]), np.radians(150) * amount)
+    rotations[:, canon.joint("leftLowerArm")] = fold
+    roots = np.tile(canon.rest_translations[0], (frames, 1))
+    clip = MotionClip(skeleton=canon, fps=30, rotations=rotations, root_translations=roots)
+    avatar = figure(head=0.2)
+    loose, kept = (
+        retarget(clip, avatar, RetargetConfig(keep_arms_out=keep, keep_touch=False))
+        for keep in (False, True)
+    )
+    assert depth(avatar, loose).max() > 0.02
+    assert depth(avatar, kept).max() < 0.006

@@ -84,3 +84,63 @@ def test_a_plan_that_reaches_outside_is_refused(bodies, monkeypatch, name, value
     Retargeter(body, body)
     with pytest.raises(ValueError, match="unexpected size"):
         kernel.retarget_step({**plans[0], name: value})
+
+
+CORRECTED = {
+    "arms, hands, legs": {"plant_feet": False},
+    "everything": {"limit_joints": True},
+    "only arms": {"plant_feet": False, "keep_touch": False, "keep_legs_apart": False},
+}
+
+
+@pytest.mark.parametrize("options", CORRECTED.values(), ids=CORRECTED)
+def test_compiled_corrections_agree_with_their_definition(canon, figure, options):
+    rng = np.random.default_rng(8)
+    count = 200
+    steps = np.cumsum(rng.normal(size=(count, len(canon), 3)), axis=0) * 0.03
+    fold = np.sin(np.linspace(0, 4 * np.pi, count)) ** 2
+    for side, sign in (("left", 1), ("right", -1)):
+        steps[:, canon.joint(f"{side}UpperArm"), 2] -= sign * 1.2
+        steps[:, canon.joint(f"{side}LowerArm"), 1] -= sign * 1.9 * fold
+        steps[:, canon.joint(f"{side}UpperLeg"), 2] -= sign * 0.1 * fold
+    clip = MotionClip(
+        skeleton=canon,
+        fps=60,
+        rotations=quat.from_rotation_vector(steps),
+        root_translations=np.tile(canon.rest_translations[0], (count, 1)),
+    )
+    avatar = figure(trunk=(0.22, 0.16), legs=(0.088, 0.08))
+    config = RetargetConfig(**options)
+    native, plain = Retargeter(canon, avatar, config), Retargeter(canon, avatar, config)
+    free = Retargeter(canon, canon, RetargetConfig(plant_feet=False, keep_touch=False))
+    assert native._compiled is not None
+    plain._compiled = None
+    moved = 0
+    for t, pose in enumerate(clip):
+        step_s = (1 / 60, 0.0, 1 / 30)[t % 3]
+        here, there = native.step(pose, step_s), plain.step(pose, step_s)
+        assert quat.angle(here.rotations, there.rotations).max() < 3e-3, t
+        moved += quat.angle(here.rotations, free.step(pose).rotations).max() > 0.02
+    assert moved > 60
+    alone, other = native.step(clip[60]), plain.step(clip[60])
+    assert quat.angle(alone.rotations, other.rotations).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("left_arm", "hand", 55),
+        ("left_arm", "source_upper", -1),
+        ("touch", "own_body", np.zeros(3)),
+        ("legs", "joints", np.array([1, 2, 3, 4, 5, 99], np.int32)),
+        ("legs", "radii", np.zeros(7)),
+    ],
+)
+def test_corrections_that_reach_outside_are_refused(canon, figure, monkeypatch, part, name, value):
+    plans = []
+    monkeypatch.setattr("twinsdk.retarget.native.retarget_step", plans.append)
+    Retargeter(canon, figure())
+    corrections = plans[0]["corrections"]
+    broken = {**corrections, part: {**corrections[part], name: value}}
+    with pytest.raises(ValueError, match="unexpected size"):
+        kernel.retarget_step({**plans[0], "corrections": broken})

@@ -1,57 +1,36 @@
-"""Body: keeps forearms and hands out of the trunk of an avatar wider than the person was.
+"""Body: keeps forearms and hands out of the trunk and head of an avatar wider than the person was.
 
-The trunk is a stack of elliptic slabs, one a trunk joint, measured on the mesh. Where a forearm or
-a hand is inside, the wrist is moved out to the surface and the arm solved again; a hand that lay
-on the person's belly then lies on the avatar's.
+Where a forearm or a hand is inside one of the body's shapes, the wrist is moved out to the surface
+and the arm solved again; a hand that lay on the person's belly then lies on the avatar's.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from twinsdk.core import quat
-from twinsdk.core.arrays import F32, F64, Array
+from twinsdk.core.arrays import F32, Array
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.kernel import forward_kinematics
 from twinsdk.retarget.ik import two_bone
+from twinsdk.retarget.shapes import limb_radii, trunk_and_head
 from twinsdk.retarget.temporal import Temporal
 from twinsdk.retarget.transfer import Rig
 
-__all__ = ["Trunk", "solve_arm"]
+__all__ = ["Trunk", "arm_plan", "solve_arm"]
 
 _SIDES = ("left", "right")
-_TRUNK = ("hips", "spine", "chest", "upperChest")
 _ALONG = (0.5, 1.0, 1.35)  # places along the forearm that are kept out; beyond 1 is the hand
-_MINE = 0.9  # share of a vertex's weight that makes it the trunk's
-_LEAST_VERTICES = 24
+_MIDDLE = 0.05  # of the half axes: no way out is the nearest
+_ARM_M = 0.03  # half the thickness of an arm whose skin is not found
 _MOST_PUSH_M = 0.15  # what is deeper is no grazing, but another pose than the body can take
 _EASE_S = 0.08
 _LEAST_M = 1e-4
 _ROUNDS = 2
 
 
-@dataclass(frozen=True)
-class _Slab:
-    """A piece of the trunk, in the canonical axes of the T-pose, about its joint.
-
-    Attributes:
-        joint: Which joint carries it.
-        low, high: From where to where it reaches along +Y, metres.
-        middle: (2,) its centre in X and Z.
-        half: (2,) its half axes in X and Z.
-    """
-
-    joint: int
-    low: float
-    high: float
-    middle: F64
-    half: F64
-
-
 class Trunk:
-    """Keeps the arms of one avatar out of its trunk.
+    """Keeps the arms of one avatar out of its trunk and head.
 
     Args:
         target: The rig.
@@ -60,11 +39,25 @@ class Trunk:
 
     def __init__(self, target: Rig, avatar: Avatar) -> None:
         self._target = target
-        self._slabs = _slabs(target, avatar)
-        self._arm_m = _arm_radius(target, avatar)
+        self.shapes = trunk_and_head(target, avatar)
+        self.arm_m = _arm_radius(target, avatar)
 
     def __bool__(self) -> bool:
-        return bool(self._slabs)
+        return bool(self.shapes)
+
+    @property
+    def plan(self) -> dict[str, object]:
+        """What the kernel needs."""
+        world = self._target.tpose.world
+        return {
+            "shapes": [
+                {**vars(shape), "back": quat.conjugate(world[shape.joint])} for shape in self.shapes
+            ],
+            "along": np.array(_ALONG),
+            "arm_m": self.arm_m,
+            "most_m": _MOST_PUSH_M,
+            "ease_s": _EASE_S,
+        }
 
     def apply(self, rotations: F32, roots: F32, temporal: Temporal) -> F32:
         """Return rotations (T, J, 4) with forearms and hands outside the trunk."""
@@ -123,89 +116,30 @@ class Trunk:
         """Return (T, 3) the way out of the trunk for points (T, 3); zero for those outside."""
         out = np.zeros_like(points)
         world = self._target.tpose.world
-        for slab in self._slabs:
-            posture = quat.multiply(turns[:, slab.joint], quat.conjugate(world[slab.joint]))
-            local = quat.rotate(quat.conjugate(posture), points - places[:, slab.joint])
-            flat = local[:, [0, 2]] - slab.middle
-            half = slab.half + self._arm_m
+        for shape in self.shapes:
+            posture = quat.multiply(turns[:, shape.joint], quat.conjugate(world[shape.joint]))
+            local = quat.rotate(quat.conjugate(posture), points - places[:, shape.joint])
+            local -= shape.middle
+            half = shape.half + np.array([self.arm_m, self.arm_m if shape.round else 0, self.arm_m])
+            flat = local if shape.round else local * [1, 0, 1]
             radius = np.sqrt(((flat / half) ** 2).sum(-1))
-            inside = (radius < 1) & (local[:, 1] > slab.low) & (local[:, 1] < slab.high)
+            inside = (radius < 1) & (np.abs(local[:, 1]) < half[1])
             if not inside.any():
                 continue
             # Straight out from the middle; a point in the very middle leaves to the front.
-            outward = np.where(radius[:, None] > 0.05, flat, [0.0, 1.0])
-            reach = 1 / np.sqrt(((outward / half) ** 2).sum(-1)) - np.where(radius > 0.05, 1, 0)
-            move = np.zeros_like(points)
-            move[:, [0, 2]] = outward * reach[:, None]
-            moved = quat.rotate(posture, move)
+            outward = np.where(radius[:, None] > _MIDDLE, flat, [0.0, 0.0, 1.0])
+            reach = 1 / np.sqrt(((outward / half) ** 2).sum(-1)) - (radius > _MIDDLE)
+            moved = quat.rotate(posture, outward * reach[:, None])
             deeper = inside & (np.linalg.norm(moved, axis=-1) > np.linalg.norm(out, axis=-1))
             out = np.where(deeper[:, None], moved, out)
         return out
 
 
-def _slabs(target: Rig, avatar: Avatar) -> list[_Slab]:
-    joints = [target.roles[role] for role in _TRUNK if role in target.roles]
-    weights = _weights(avatar, joints)
-    mine = weights.sum(1) > _MINE
-    if mine.sum() < _LEAST_VERTICES:
-        return []
-    upright, at = _standing(target, avatar)
-    tops = [*joints[1:], target.roles.get("neck", target.roles["head"])]
-    slabs = []
-    for i, (joint, top) in enumerate(zip(joints, tops, strict=True)):
-        low, high = float(at[joint, 1]), float(at[top, 1])
-        shoulders = min(at[target.roles[f"{side}UpperArm"], 1] for side in _SIDES)
-        high = min(high, float(shoulders))
-        low -= 0.0 if i else 0.5 * (high - low)  # the hips' joint lies inside the pelvis
-        rows = upright[mine & (upright[:, 1] >= low) & (upright[:, 1] <= high)]
-        if len(rows) < _LEAST_VERTICES or high - low < 1e-4:
-            continue
-        edge = np.percentile(rows[:, [0, 2]], [4, 96], axis=0)
-        middle = edge.mean(0)
-        slabs.append(
-            _Slab(
-                joint=joint,
-                low=low - float(at[joint, 1]),
-                high=high - float(at[joint, 1]),
-                middle=middle - at[joint, [0, 2]],
-                half=(edge[1] - edge[0]) / 2,
-            )
-        )
-    return slabs
-
-
 def _arm_radius(target: Rig, avatar: Avatar) -> float:
     """Return the mean distance of forearm skin from the bone, metres."""
-    radii = []
-    upright, at = _standing(target, avatar)
-    for side in _SIDES:
-        lower, hand = target.roles[f"{side}LowerArm"], target.roles[f"{side}Hand"]
-        rows = upright[_weights(avatar, [lower])[:, 0] > _MINE]
-        if len(rows):
-            axis = at[hand] - at[lower]
-            axis /= max(float(np.linalg.norm(axis)), 1e-9)
-            offset = rows - at[lower]
-            offset -= np.outer(offset @ axis, axis)
-            radii.append(float(np.linalg.norm(offset, axis=-1).mean()))
-    return float(np.mean(radii)) if radii else 0.03
-
-
-def _standing(target: Rig, avatar: Avatar) -> tuple[F64, F64]:
-    """Return vertices and joints at bind, upright and facing +Z.
-
-    Arms may hang as they do in the file: only the trunk and the forearms' own shape are read.
-    """
-    bind = np.linalg.inv(avatar.skin.inverse_bind.astype(np.float64))[:, :3, 3]
-    frame = target.tpose.frame
-    return quat.rotate(frame, avatar.mesh.vertices.astype(np.float64)), quat.rotate(frame, bind)
-
-
-def _weights(avatar: Avatar, joints: list[int]) -> F64:
-    """Return (V, N) how much each vertex is weighted to each of `joints`."""
-    out = np.zeros((len(avatar.mesh.vertices), len(joints)))
-    for i, joint in enumerate(joints):
-        out[:, i] = np.where(avatar.skin.joints == joint, avatar.skin.weights, 0).sum(-1)
-    return out
+    found = [limb_radii(target, avatar, f"{side}LowerArm", f"{side}Hand") for side in _SIDES]
+    radii = [np.mean(radius) for radius in found if radius is not None]
+    return float(np.mean(radii)) if radii else _ARM_M
 
 
 def solve_arm(target: Rig, side: str, out: F32, turns: Array, places: Array, goal: Array) -> None:
@@ -237,6 +171,29 @@ def solve_arm(target: Rig, side: str, out: F32, turns: Array, places: Array, goa
         for between in _inside(parents, start, joint):
             above = quat.multiply(above, rest[between])
         out[moved, joint] = quat.positive(quat.multiply(quat.conjugate(above), own))
+
+
+def arm_plan(target: Rig, side: str) -> dict[str, object]:
+    """Return what the kernel needs to do what `solve_arm` does."""
+    roles, parents = target.roles, target.skeleton.parents
+    upper, lower, hand = (roles[f"{side}{part}"] for part in ("UpperArm", "LowerArm", "Hand"))
+    rest = target.skeleton.rest_rotations.astype(np.float64)
+    inner = []
+    for start, end in ((upper, lower), (lower, hand)):
+        turn = np.array([0.0, 0.0, 0.0, 1.0])
+        for between in _inside(parents, start, end):
+            turn = quat.multiply(turn, rest[between])
+        inner.append(turn)
+    hinge = np.array([0, -1.0 if side == "left" else 1.0, 0])
+    return {
+        "upper": upper,
+        "above": int(parents[upper]),
+        "lower": lower,
+        "hand": hand,
+        "inner_arm": inner[0],
+        "inner_fore": inner[1],
+        "hinge": quat.rotate(quat.conjugate(target.tpose.world[upper]), hinge),
+    }
 
 
 def _inside(parents: Array, start: int, end: int) -> list[int]:

@@ -15,7 +15,7 @@ import numpy as np
 from twinsdk.core import quat
 from twinsdk.core.arrays import F32, F64, Array
 from twinsdk.core.kernel import forward_kinematics
-from twinsdk.retarget.body import solve_arm
+from twinsdk.retarget.body import arm_plan, solve_arm
 from twinsdk.retarget.temporal import Temporal
 from twinsdk.retarget.transfer import Rig
 
@@ -65,6 +65,11 @@ class _Anchor:
     target: _Part
     scale: F64
 
+    @property
+    def straight(self) -> bool:
+        """Whether a straight arm touches it."""
+        return self.name.endswith("knee")
+
 
 class Hands:
     """Keeps the hands of `target` where those of `source` are on the body.
@@ -72,13 +77,50 @@ class Hands:
     Args:
         source, target: The rigs.
         world: (4,) ours_from_source.
+        keep: Whether they are.
     """
 
-    def __init__(self, source: Rig, target: Rig, world: Array) -> None:
+    def __init__(self, source: Rig, target: Rig, world: Array, *, keep: bool = True) -> None:
+        self.keep = keep
         self._source, self._target = source, target
         self._world = np.asarray(world, np.float64)
         self._arms = _arm(source), _arm(target)
         self._anchors = _anchors(source, target)
+
+    @property
+    def plan(self) -> dict[str, object]:
+        """What the kernel needs."""
+        return {
+            "anchors": [self._anchor_plan(anchor) for anchor in self._anchors],
+            "source_arm": self._arms[0],
+            "arm": self._arms[1],
+            "own_body": np.array(_OWN_BODY),
+            "other_hand": np.array(_OTHER_HAND),
+            "resting": np.array(_RESTING),
+            "bent": np.array(_BENT),
+            "most": _MOST,
+            "ease_s": _EASE_S,
+        }
+
+    def arm_plan(self, side: str) -> dict[str, object]:
+        """Return what the kernel needs of the joints of one arm."""
+        roles = self._source.roles
+        return {
+            "source_upper": roles[f"{side}UpperArm"],
+            "source_hand": roles[f"{side}Hand"],
+            **arm_plan(self._target, side),
+        }
+
+    def _anchor_plan(self, anchor: _Anchor) -> dict[str, object]:
+        out: dict[str, object] = {"scale": anchor.scale, "straight": anchor.straight}
+        for prefix, part, rig in (
+            ("source_", anchor.source, self._source),
+            ("", anchor.target, self._target),
+        ):
+            out[f"{prefix}a"], out[f"{prefix}b"] = part.between
+            out[f"{prefix}by"] = part.turned_by
+            out[f"{prefix}back"] = quat.conjugate(rig.tpose.world[part.turned_by])
+        return out
 
     def apply(self, motion: F32, rotations: F32, roots: F32, temporal: Temporal) -> F32:
         """Return rotations (T, J, 4) of the target with its hands on their goals.
@@ -120,7 +162,7 @@ class Hands:
                 local = quat.rotate(quat.conjugate(turned), away)
                 speed = temporal.speed(f"{side} {anchor.name}", local) / self._arms[0]
                 share = _share(away, self._arms[0], _OWN_BODY) * _falling(speed, _RESTING)
-                share = share if anchor.name.endswith("knee") else share * bent
+                share = share if anchor.straight else share * bent
                 posture = anchor.target.posture(self._target, here[0])
                 goal = anchor.target.place(here[1])
                 goal = goal + quat.rotate(posture, local * anchor.scale)
@@ -182,7 +224,7 @@ def _anchors(source: Rig, target: Rig) -> list[_Anchor]:
     }
     there, here = _parts(source), _parts(target)
     return [
-        _Anchor(name=name, source=there[name], target=here[name], scale=np.array(scale))
+        _Anchor(name=name, source=there[name], target=here[name], scale=np.array(scale, np.float64))
         for name, scale in scales.items()
     ]
 

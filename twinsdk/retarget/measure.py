@@ -35,7 +35,8 @@ class ClipMeasures:
         standing: Share of foot and frame that stands.
         sunk_m: How far standing ankles are below their level, on average over those below.
         arms_in_trunk: Share of frames with a forearm or hand more than 2 mm inside the avatar's
-            trunk; None without a mesh.
+            trunk or head; None without a mesh.
+        legs_in_legs: Share of frames with the legs more than 2 mm in one another; None without.
         jerk_ratio: Mean third difference of wrists and ankles over the source's, scaled.
     """
 
@@ -46,6 +47,7 @@ class ClipMeasures:
     standing: float
     sunk_m: float
     arms_in_trunk: float | None
+    legs_in_legs: float | None
     jerk_ratio: float
 
 
@@ -77,7 +79,7 @@ def measure(made: Retargeter, source: MotionClip, result: MotionClip) -> ClipMea
         for side in _SIDES
         for end in ("Hand", "Foot")
     ]
-    depth = made.arm_depth(result)
+    arms, legs = made.arm_depth(result), made.leg_depth(result)
     return ClipMeasures(
         limb_error_mean_deg=float(angles.mean()),
         limb_error_max_deg=float(angles.max()),
@@ -85,7 +87,8 @@ def measure(made: Retargeter, source: MotionClip, result: MotionClip) -> ClipMea
         source_slide_m_s=float(still.mean()) if len(still) else None,
         standing=float(feet.heel_down.mean()),
         sunk_m=float(np.concatenate(sunk).mean()),
-        arms_in_trunk=None if depth is None else float((depth > _GRAZING_M).mean()),
+        arms_in_trunk=None if arms is None else float((arms > _GRAZING_M).mean()),
+        legs_in_legs=None if legs is None else float((legs > _GRAZING_M).mean()),
         jerk_ratio=float(np.mean(jerks)) if len(source) > 3 else 1.0,
     )
 

@@ -1,11 +1,12 @@
 """The compiled step: everything a live frame needs, laid out once for the kernel.
 
-What the kernel does is written in `transfer`, `proportion` and `live`, which also run where there
-is no kernel; tests hold the two together.
+What the kernel does is written in `transfer`, `proportion`, `live`, `legs`, `hands`, `body` and
+`limits`, which also run where there is no kernel; tests hold the two together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,16 @@ from twinsdk.core.arrays import F32, Array
 from twinsdk.core.kernel import retarget_step
 from twinsdk.core.pose import Pose
 from twinsdk.core.skeleton import Skeleton
+from twinsdk.retarget.body import Trunk
 from twinsdk.retarget.contact import ContactConfig
+from twinsdk.retarget.hands import Hands
+from twinsdk.retarget.legs import Legs
+from twinsdk.retarget.limits import Limits
 from twinsdk.retarget.plant import Planter
 from twinsdk.retarget.proportion import Root
 from twinsdk.retarget.transfer import Transfer, TrunkBend
 
-__all__ = ["CompiledStep", "compiled_step"]
+__all__ = ["CompiledStep", "compiled_step", "correction_plan"]
 
 _SIDES = ("left", "right")
 _PARTS = ("Foot", "Toes")
@@ -43,11 +48,37 @@ class CompiledStep:
 
 
 def compiled_step(
-    transfer: Transfer, root: Root, planter: Planter, config: ContactConfig
+    transfer: Transfer,
+    root: Root,
+    planter: Planter,
+    corrections: Mapping[str, object],
+    config: ContactConfig | None,
 ) -> CompiledStep | None:
-    """Return the step of these parts, None where no kernel is in use."""
-    step = retarget_step(_plan(transfer, root, planter, config))
+    """Return the step of these parts, None where no kernel is in use.
+
+    The `corrections` are those of `correction_plan`; without a `config` feet are never held.
+    """
+    plan = _plan(transfer, root, planter, config or ContactConfig())
+    step = retarget_step({**plan, "plant": config is not None, "corrections": corrections})
     return None if step is None else CompiledStep(step, planter.target.skeleton)
+
+
+def correction_plan(
+    hands: Hands, trunk: Trunk | None, legs: Legs | None, limits: Limits, *, limit: bool
+) -> dict[str, object]:
+    """Return the corrections as the kernel takes them.
+
+    Trunk and legs are None or empty where they keep nothing apart; `limit` holds all limbs to
+    their ranges.
+    """
+    return {
+        "limit": limit,
+        **{f"{side}_arm": hands.arm_plan(side) for side in _SIDES},
+        **({"touch": hands.plan} if hands.keep else {}),
+        **({"out": trunk.plan} if trunk else {}),
+        **({"legs": legs.plan} if legs else {}),
+        **limits.plan,
+    }
 
 
 def _plan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import overload
 
@@ -20,12 +20,14 @@ from twinsdk.retarget.body import Trunk
 from twinsdk.retarget.calibrate import calibrated
 from twinsdk.retarget.contact import ContactConfig
 from twinsdk.retarget.hands import Hands
+from twinsdk.retarget.legs import Legs
+from twinsdk.retarget.limits import Limits
 from twinsdk.retarget.live import LivePlanter
 from twinsdk.retarget.mapping import HumanoidMap, humanoid_map
-from twinsdk.retarget.native import compiled_step
+from twinsdk.retarget.native import CompiledStep, compiled_step, correction_plan
 from twinsdk.retarget.plant import Feet, Planter
 from twinsdk.retarget.proportion import Root, stance
-from twinsdk.retarget.temporal import WholeClip
+from twinsdk.retarget.temporal import AsItComes, Temporal, WholeClip
 from twinsdk.retarget.transfer import Rig, Transfer
 from twinsdk.retarget.twist import Twists
 
@@ -39,11 +41,14 @@ class RetargetConfig:
     Attributes:
         root: "full" scales travel by leg length, "in-place" keeps the person on the spot,
             "preserve-distance" keeps metres.
-        plant_feet: Whether feet that stand still in the source are held still in clips.
+        plant_feet: Whether feet that stand still in the source are held still.
         keep_touch: Whether hands near one another or the person's own body are kept there on other
-            proportions in clips.
-        keep_arms_out: Whether forearms and hands are kept out of the avatar's trunk in clips; needs
+            proportions.
+        keep_arms_out: Whether forearms and hands are kept out of the avatar's trunk and head; needs
             an avatar with a mesh.
+        keep_legs_apart: Whether legs are kept out of one another; needs a mesh, too.
+        limit_joints: Whether elbows, knees, hips, wrists and ankles are held to a body's range; for
+            sources that bend them as no body can. Off, only what corrections add is held to it.
         source_roles: Canonical joint -> joint name of the source; found by itself where None.
         ground_m: Height of the floor in the source's world; read from the clip where None.
         contact: When a foot counts as standing.
@@ -53,6 +58,8 @@ class RetargetConfig:
     plant_feet: bool = True
     keep_touch: bool = True
     keep_arms_out: bool = True
+    keep_legs_apart: bool = True
+    limit_joints: bool = False
     source_roles: Mapping[str, str] | None = None
     ground_m: float | None = None
     contact: ContactConfig = field(default_factory=ContactConfig)
@@ -102,8 +109,11 @@ class Retargeter:
         self.ankle_height = stances[1].ankle
         self._transfer = Transfer(self.source, self.target, found.world)
         self._twists = Twists(self.target)
-        self._hands = Hands(self.source, self.target, found.world)
+        keep = self.config.keep_touch
+        self._hands = Hands(self.source, self.target, found.world, keep=keep)
         self._trunk = None if body is None else Trunk(self.target, body)
+        self._legs = None if body is None else Legs(self.target, body)
+        self._limits = Limits(self.target)
         self._root = Root(self.source, self.target, *stances, found.world, self.config.root)
         self._planter = Planter(
             self.source,
@@ -115,9 +125,20 @@ class Retargeter:
             self.config.contact,
         )
         self._live = LivePlanter(self._planter, self.config.contact)
-        self._compiled = compiled_step(
-            self._transfer, self._root, self._planter, self.config.contact
+        self._flow = AsItComes()
+        self._compiled = self._compile()
+
+    def _compile(self) -> CompiledStep | None:
+        config = self.config
+        corrections = correction_plan(
+            self._hands,
+            self._trunk if config.keep_arms_out else None,
+            self._legs if config.keep_legs_apart else None,
+            self._limits,
+            limit=config.limit_joints,
         )
+        contact = config.contact if config.plant_feet else None
+        return compiled_step(self._transfer, self._root, self._planter, corrections, contact)
 
     @property
     def scale(self) -> float:
@@ -129,7 +150,7 @@ class Retargeter:
         return self._planter.feet(clip.rotations, clip.root_translations, clip.fps)
 
     def arm_depth(self, result: MotionClip) -> F32 | None:
-        """Return (T,) metres that forearms and hands of a result are inside the trunk.
+        """Return (T,) metres that forearms and hands of a result are inside the trunk or head.
 
         None where the avatar has no mesh to tell.
         """
@@ -137,34 +158,84 @@ class Retargeter:
             return None
         return self._trunk.depth(result.rotations, result.root_translations).astype(np.float32)
 
+    def leg_depth(self, result: MotionClip) -> F32 | None:
+        """Return (T,) metres that the legs of a result are in one another.
+
+        None where the avatar has no mesh to tell.
+        """
+        if not self._legs:
+            return None
+        return self._legs.depth(result.world()[1].astype(np.float64)).astype(np.float32)
+
     def step(self, pose: Pose, dt_s: float | None = None) -> Pose:
         """Return one pose on the avatar's skeleton.
 
         Args:
             pose: On the source skeleton.
             dt_s: Seconds since the last pose of the same person. Given, standing feet are held
-                (one retargeter a person then); None treats every pose by itself.
+                and corrections eased (one retargeter a person then); None treats every pose by
+                itself.
 
         Raises:
             SkeletonMismatchError: The pose is on another skeleton than the source.
         """
         source = pose.on(self.source.skeleton)
-        held_s = dt_s if self.config.plant_feet else None
         if self._compiled is not None:
-            rotations, root = self._compiled(source, held_s)
+            rotations, root = self._compiled(source, dt_s)
         else:
-            rotations, root = self._interpreted(source, held_s)
+            rotations, root = self._interpreted(source, dt_s)
         if self._twists:
             self._twists.apply(rotations)
         return Pose(skeleton=self.target.skeleton, rotations=rotations, root_translation=root)
 
     def _interpreted(self, source: Pose, dt_s: float | None) -> tuple[F32, F32]:
         """Do what the compiled step does, without a kernel."""
-        rotations = self._transfer(source.rotations)
-        root = self._root(source.rotations, source.root_translation)
-        if dt_s is None:
-            return rotations, root
-        return self._live(source.rotations, source.root_translation, rotations, root, dt_s)
+        self._flow.elapsed_s = None if dt_s is None else max(float(dt_s), 0.0)
+
+        def plant(rotations: F32, roots: F32) -> tuple[F32, F32]:
+            if dt_s is None:
+                return rotations, roots
+            held = self._live(
+                source.rotations, source.root_translation, rotations[0], roots[0], max(dt_s, 0.0)
+            )
+            return held[0][None], held[1][None]
+
+        rotations, roots = self._moved(
+            source.rotations[None], source.root_translation[None], plant, self._flow
+        )
+        return rotations[0], roots[0]
+
+    def _moved(
+        self,
+        motion: F32,
+        travel: F32,
+        plant: Callable[[F32, F32], tuple[F32, F32]],
+        temporal: Temporal,
+    ) -> tuple[F32, F32]:
+        """Return rotations (T, J, 4) and roots (T, 3) of the target: all but the shared twist.
+
+        Args:
+            motion: (T, Js, 4) local rotations of the source.
+            travel: (T, 3) its root.
+            plant: What holds standing feet.
+            temporal: How corrections flow.
+        """
+        config = self.config
+        free = rotations = self._transfer(motion)
+        roots = self._root(motion, travel)
+        if config.limit_joints:
+            self._limits.hold_all(rotations)
+        if self._legs and config.keep_legs_apart:
+            rotations = self._legs.apply(rotations, roots, temporal)
+        if config.plant_feet:
+            rotations, roots = plant(rotations, roots)
+        if self._hands.keep:
+            rotations = self._hands.apply(motion, rotations, roots, temporal)
+        if self._trunk and config.keep_arms_out:
+            rotations = self._trunk.apply(rotations, roots, temporal)
+        if rotations is not free:
+            self._limits.hold_ends(rotations, free)
+        return rotations, roots
 
     def clip(self, clip: MotionClip) -> MotionClip:
         """Return a whole clip on the avatar's skeleton; expressions pass through.
@@ -173,15 +244,15 @@ class Retargeter:
             SkeletonMismatchError: The clip is on another skeleton than the source.
         """
         clip[0].on(self.source.skeleton)
-        rotations = self._transfer(clip.rotations)
-        roots = self._root(clip.rotations, clip.root_translations)
-        temporal = WholeClip(clip.fps)
-        if self.config.plant_feet and len(clip) > 1:
-            rotations, roots = self._planter(self.feet(clip), rotations, roots, clip.fps)
-        if self.config.keep_touch:
-            rotations = self._hands.apply(clip.rotations, rotations, roots, temporal)
-        if self._trunk and self.config.keep_arms_out:
-            rotations = self._trunk.apply(rotations, roots, temporal)
+
+        def plant(rotations: F32, roots: F32) -> tuple[F32, F32]:
+            if len(clip) < 2:
+                return rotations, roots
+            return self._planter(self.feet(clip), rotations, roots, clip.fps)
+
+        rotations, roots = self._moved(
+            clip.rotations, clip.root_translations, plant, WholeClip(clip.fps)
+        )
         if self._twists:
             self._twists.apply(rotations)
         return MotionClip(

@@ -1,12 +1,14 @@
-// One frame of a person onto an avatar: transfer, root and held feet; twinsdk/retarget compiles the
-// plan. The definition is the NumPy of twinsdk/retarget (transfer, proportion, live), this its
-// twin.
+// One frame of a person onto an avatar: transfer, root, held feet and corrections; twinsdk/retarget
+// compiles the plan. The definition is the NumPy of twinsdk/retarget (transfer, proportion, live),
+// this its twin.
 #ifndef TWINSDK_RETARGET_HPP_
 #define TWINSDK_RETARGET_HPP_
 
 #include <array>
 #include <cstdint>
 #include <vector>
+
+#include "twinsdk/corrections.hpp"
 
 namespace twinsdk {
 
@@ -44,14 +46,15 @@ struct RetargetPlan {
   std::array<double, 3> source_offset, target_offset, root_to_hips, factors, lift;
   double scale, leg;
   double speed_on, speed_off, height_on, height_off, ease_s;
+  bool plant;
   std::array<FootPlan, 2> feet;
 };
 
 class RetargetStep {
  public:
-  explicit RetargetStep(RetargetPlan plan);
+  RetargetStep(RetargetPlan plan, CorrectionPlan corrections);
 
-  // Writes rotations (Jt, 4) and root (3); feet are held where dt_s >= 0.
+  // Writes rotations (Jt, 4) and root (3); feet are held and corrections eased where dt_s >= 0.
   void Step(const float* source, const float* source_root, double dt_s, float* rotations,
             float* root) noexcept;
 
@@ -75,14 +78,17 @@ class RetargetStep {
   void Hold(const FootPlan& plan, Foot* foot, const std::array<double, 3>* have,
             double dt_s) noexcept;
   void Solve(const FootPlan& plan, const std::array<double, 3>& goal, float* rotations) noexcept;
+  BodyView Body(const float* rotations, const float* root) noexcept;
+  void Correct(double dt_s, float* rotations, float* root) noexcept;
   void HoldFeet(double dt_s, float* rotations, float* root) noexcept;
   std::array<double, 3> Scaled(const float* place, const std::array<double, 3>& pelvis) const;
 
   RetargetPlan plan_;
+  Corrections corrections_;
   std::array<Foot, 2> feet_;
   double sink_ = 0;
   // Work space: virtual trunk joints after the source's own, and where everything is.
-  std::vector<float> extended_, marks_, source_turns_, source_places_, turns_, places_;
+  std::vector<float> extended_, marks_, source_turns_, source_places_, turns_, places_, free_;
 };
 
 }  // namespace twinsdk
