@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from twinsdk.bridge import AvatarDescriptor, Publisher
+from twinsdk.bridge.client_statistics import ClientStatistics
 from twinsdk.bridge.devices import Device, DeviceKind, DevicePoses, Haptic
 from twinsdk.bridge.gateway import Gateway
 from twinsdk.bridge.messages import Hello, Ping, Pong, Refusal, Welcome, pack, unpack
@@ -22,7 +23,8 @@ from twinsdk.errors import EndpointError, FileMissingError
 @asynccontextmanager
 async def streaming(descriptor, frame_on, **options):
     """Publish at 100 Hz and serve a gateway to it."""
-    with Publisher("tcp://127.0.0.1:*", avatar=descriptor) as publisher:
+    given = options.pop("avatar_file", None) if "prepare" in options else None
+    with Publisher("tcp://127.0.0.1:*", avatar=descriptor, avatar_file=given) as publisher:
 
         async def send():
             sequence = 0
@@ -243,5 +245,44 @@ def test_bad_places_and_files_are_refused_in_words(tmp_path):
             with pytest.raises(EndpointError, match="choose another port"):
                 async with Gateway("tcp://127.0.0.1:5555", port=port):
                     pass
+
+    run(scenario())
+
+
+def test_the_streamed_file_is_served_as_it_was_prepared_and_statistics_go_up(
+    descriptor_of_size, frame_on, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TWINSDK_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "me.vrm"
+    file.write_bytes(b"glTF" + bytes(300_000))
+    told = ClientStatistics(
+        received=5, lost=1, age_p50_ms=2.0, age_p99_ms=4.0, held_ms=1.0, client="forged"
+    )
+
+    def prepare(path):
+        made = tmp_path / "prepared.vrm"
+        made.write_bytes(path.read_bytes() + b"ready")
+        return made
+
+    async def scenario():
+        avatar = descriptor_of_size(3)
+        async with (
+            streaming(avatar, frame_on, avatar_file=file, prepare=prepare) as (gateway, publisher),
+            aiohttp.ClientSession() as session,
+            session.ws_connect(gateway.url + "stream") as socket,
+        ):
+            await until(socket, "pose")
+            async with session.get(gateway.url + "avatar?avatar=3") as answer:
+                assert await answer.read() == file.read_bytes() + b"ready"
+            async with session.get(gateway.url + "avatar?avatar=x") as answer:
+                assert answer.status == 404
+            await socket.send_bytes(pack(Hello(client="phone")))
+            await socket.send_bytes(pack(told))
+            while not any(name.startswith("phone") for name in publisher.stats.receivers):
+                await until(socket, "pose")
+            names = publisher.stats.receivers
+            assert not any("forged" in name for name in names)
+            (seen,) = (value for name, value in names.items() if name.startswith("phone"))
+            assert (seen.received, seen.lost) == (5, 1)
 
     run(scenario())

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from twinsdk.bridge.avatar_file import FileChunk
 from twinsdk.bridge.messages import (
     AvatarEntry,
     DescriptorRequest,
@@ -22,6 +23,7 @@ from twinsdk.bridge.messages import (
 )
 from twinsdk.bridge.wire import Codec, FrameDecoder, FrameEncoder, read_prefix
 from twinsdk.core.frame import TrackingState
+from twinsdk.errors import WireError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "wire"
 CODECS = {"float32": Codec.FLOAT32, "packed48": Codec.PACKED48, "packed32": Codec.PACKED32}
@@ -116,7 +118,13 @@ def test_the_golden_greetings_read_as_their_facts():
         codec=int(said["codec"][0]),
         now_ns=int(said["now_ns"][0]),
         avatars=(
-            AvatarEntry(avatar=entries[0][0], descriptor=entries[0][1], newest=message("packed48")),
+            AvatarEntry(
+                avatar=entries[0][0],
+                descriptor=entries[0][1],
+                newest=message("packed48"),
+                file=bytes.fromhex(said["file"][0].split()[1]),
+                file_bytes=int(said["file"][0].split()[2]),
+            ),
             AvatarEntry(avatar=entries[1][0], descriptor=entries[1][1]),
         ),
     )
@@ -132,8 +140,48 @@ def test_the_golden_greetings_read_as_their_facts():
     assert unpack(message("pong")) == Pong(**clock)
 
 
+def test_the_golden_chunk_reads_as_its_facts():
+    said = {key: values[0] for key, values in facts("chunk").items()}
+    assert unpack(message("chunk")) == FileChunk(
+        sha256=bytes.fromhex(said["sha256"]), offset=0, data=bytes.fromhex(said["data"])
+    )
+
+
+def test_messages_of_the_former_minor_version_still_read():
+    descriptor = unpack(message("former/descriptor"))
+    assert descriptor.hash == unpack(message("descriptor")).hash
+    decoder = FrameDecoder(skeleton=descriptor.skeleton, descriptor=descriptor.hash)
+    now, before = decoder.decode(message("packed48")), decoder.decode(message("former/packed48"))
+    np.testing.assert_array_equal(now[0].pose.rotations, before[0].pose.rotations)
+    assert now[1] == before[1]
+    entries = unpack(message("former/welcome")).avatars
+    assert [(entry.avatar, entry.file, entry.file_bytes) for entry in entries] == [
+        (7, None, 0),
+        (8, None, 0),
+    ]
+    assert unpack(message("former/hello")) == unpack(message("hello"))
+
+
+def test_a_later_minor_version_is_read_as_far_as_it_is_known():
+    clock = {key: int(values[0]) for key, values in facts("later_pong").items()}
+    assert unpack(message("later_pong")) == Pong(**clock)
+    with pytest.raises(WireError, match="kind 99"):
+        unpack(message("later_kind"))
+
+
+def test_another_major_version_is_refused_in_words():
+    descriptor = unpack(message("descriptor"))
+    decoder = FrameDecoder(skeleton=descriptor.skeleton, descriptor=descriptor.hash)
+    for read in (decoder.decode, read_prefix):
+        with pytest.raises(WireError, match="version 1, got 2; update the receiver"):
+            read(message("other_major"))
+    decoder.decode(message("packed48"))
+    with pytest.raises(WireError, match="version 1, got 2; update the receiver"):
+        decoder.decode(message("other_major"))  # by a reader that is warm, too
+
+
 @pytest.mark.parametrize(
-    "name", ["descriptor", "welcome", "hello", "refusal", "request", "ping", "pong"]
+    "name", ["descriptor", "welcome", "hello", "refusal", "request", "ping", "pong", "chunk"]
 )
 def test_what_we_read_we_write_so_that_it_reads_alike(name):
     read = unpack(message(name))

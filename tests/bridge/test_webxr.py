@@ -72,10 +72,10 @@ def waving(avatar, sequence, seconds):
 
 
 async def show(avatar, avatar_file, folder, mode):
-    """Return what the page saw, and every device kind that came back to the publisher."""
+    """Return what the page saw, every device kind that came back, and what the page told."""
     devices = set()
-    with Publisher("tcp://127.0.0.1:*", avatar=avatar) as publisher:
-        async with Gateway(publisher.endpoint, port=0, avatar_file=avatar_file) as gateway:
+    with Publisher("tcp://127.0.0.1:*", avatar=avatar, avatar_file=avatar_file) as publisher:
+        async with Gateway(publisher.endpoint, port=0, prepare=lambda file: file) as gateway:
             page = await asyncio.create_subprocess_exec(
                 "node", str(CLIENT / "test" / "page.mjs"), gateway.url, str(folder), mode,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -89,18 +89,21 @@ async def show(avatar, avatar_file, folder, mode):
                     devices |= {device.kind for device in poses.devices}
                 await asyncio.sleep(1 / 60)
             out, errors = await seen
+        told = publisher.stats.receivers
     assert page.returncode == 0, errors.decode()
-    return json.loads(out), devices
+    page_told = [seen for name, seen in told.items() if name.startswith("twinsdk page")]
+    return json.loads(out), devices, page_told
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium (CHROMIUM names it)")
 @pytest.mark.parametrize("mode", ["vr", "ar"])
-def test_a_headset_shows_the_moving_avatar_and_sends_its_poses_back(mode, bead_avatar, tmp_path):
+def test_a_headset_shows_the_streamed_avatar_and_sends_its_poses_back(mode, bead_avatar, tmp_path):
     file = tmp_path / "beads.vrm"
     tw.save_avatar(bead_avatar, file)
     avatar = tw.load_avatar(str(file))
-    seen, devices = asyncio.run(asyncio.wait_for(show(avatar, file, tmp_path, mode), timeout=120))
+    shown = asyncio.wait_for(show(avatar, file, tmp_path, mode), timeout=120)
+    seen, devices, told = asyncio.run(shown)
     assert seen["problems"] == []
     assert seen["mesh"] is True
     assert seen["joints"] == len(avatar.skeleton)
@@ -109,4 +112,6 @@ def test_a_headset_shows_the_moving_avatar_and_sends_its_poses_back(mode, bead_a
     assert seen["smile"] > 0.1  # the face's morphs are where the frames put them
     assert seen["malformed"] == 0
     assert devices == set(DeviceKind)
+    assert len(told) == 1  # what the page itself counts, and not only its gateway
+    assert 0 < told[0].received <= seen["received"]
     assert (tmp_path / f"{mode}.png").stat().st_size > 5000

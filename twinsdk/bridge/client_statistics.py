@@ -48,6 +48,7 @@ class ClientStatistics:
         lost: Sequence numbers never seen.
         age_p50_ms, age_p99_ms: From capture to decoded, over its last 600 frames.
         held_ms: How long ago its newest frame came.
+        client: Whose, where a gateway tells of others; empty for the sender's own.
     """
 
     received: int
@@ -55,11 +56,15 @@ class ClientStatistics:
     age_p50_ms: float
     age_p99_ms: float
     held_ms: float
+    client: str = ""
 
 
 def write_statistics(builder: Any, message: ClientStatistics) -> int:
     """Write the table into a FlatBuffers builder and return its offset."""
+    client = builder.CreateString(message.client) if message.client else None
     fb.ClientStatisticsStart(builder)
+    if client is not None:
+        fb.ClientStatisticsAddClient(builder, client)
     fb.ClientStatisticsAddReceived(builder, message.received)
     fb.ClientStatisticsAddLost(builder, message.lost)
     fb.ClientStatisticsAddAgeP50Ms(builder, message.age_p50_ms)
@@ -83,4 +88,5 @@ def read_statistics(table: Any) -> ClientStatistics:
         age_p50_ms=numbers[0],
         age_p99_ms=numbers[1],
         held_ms=numbers[2],
+        client=(table.Client() or b"").decode("utf-8", "replace")[:80],
     )

@@ -13,7 +13,7 @@ import ipaddress
 import socket as os_socket
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
 
+from twinsdk.bridge.client_statistics import ClientStatistics
 from twinsdk.bridge.devices import DevicePoses
 from twinsdk.bridge.keys import ClientKeys
 from twinsdk.bridge.messages import (
@@ -46,6 +47,7 @@ _MAX_MESSAGE_BYTES = 1 << 16
 _MAX_CLIENTS = 256
 _MAX_PER_SECOND = 400
 _MAX_CONTROL = 512
+_FETCH_NS = 60_000_000_000
 _KERNEL_BUFFER_BYTES = 1 << 16
 _PAGE_POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -84,7 +86,10 @@ class Gateway:
         endpoint: The publisher's pose endpoint, or a pairing token.
         host: Address to listen on; other than this machine's own it needs a `secret`.
         port: TCP port, 0 for any free one.
-        avatar_file: The .vrm or .glb that the page shows; without it the page shows the joints.
+        avatar_file: The .vrm or .glb that the page shows for every twin.
+        prepare: Turns the file that the stream gives away of a twin into the one that is shown, in
+            a thread of its own; None takes no file from the stream. Without any the page shows
+            the joints.
         secret: Text that the address of the page must carry as `?key=`.
         certificate: Files of a certificate and its key: then https, which WebXR needs on headsets.
         keys: This gateway's own, where they are not in a token.
@@ -102,6 +107,7 @@ class Gateway:
         host: str = "127.0.0.1",
         port: int = 8765,
         avatar_file: str | Path | None = None,
+        prepare: Callable[[Path], Path] | None = None,
         secret: str | None = None,
         certificate: tuple[str | Path, str | Path] | None = None,
         keys: ClientKeys | None = None,
@@ -115,6 +121,8 @@ class Gateway:
         self._endpoint, self._keys = endpoint, keys
         self._host, self._port, self._secret = host, port, secret
         self._avatar = None if avatar_file is None else existing_file(avatar_file, what="avatar")
+        self._prepare = prepare
+        self._prepared: dict[Path, asyncio.Future[Path]] = {}
         self._page = Path(page)
         self._tls: ssl.SSLContext | None = None
         if certificate is not None:
@@ -133,6 +141,7 @@ class Gateway:
         """Why the stream ended, if it did."""
 
     async def __aenter__(self) -> Gateway:
+        self._fetching = asyncio.Lock()
         self._subscriber = AsyncSubscriber(self._endpoint, keys=self._keys, name="twinsdk.Gateway")
         application = web.Application(middlewares=[self._guard])
         application.router.add_get("/stream", self._stream)
@@ -221,10 +230,32 @@ class Gateway:
         headers = {"Content-Security-Policy": _PAGE_POLICY, "Cache-Control": "no-cache"}
         return web.FileResponse(file, headers=headers)
 
-    async def _serve_avatar(self, _: web.Request) -> web.StreamResponse:
-        if self._avatar is None:
+    async def _serve_avatar(self, request: web.Request) -> web.StreamResponse:
+        if self._avatar is None and self._prepare is None:
             raise web.HTTPNotFound(text="no avatar file was given\n")
-        return web.FileResponse(self._avatar, headers={"Content-Type": "model/gltf-binary"})
+        try:
+            file = self._avatar or await self._streamed(int(request.query.get("avatar", "0")))
+        except (TwinError, ValueError) as error:
+            raise web.HTTPNotFound(text=f"{error}\n") from error
+        return web.FileResponse(file, headers={"Content-Type": "model/gltf-binary"})
+
+    async def _streamed(self, avatar_id: int) -> Path:
+        """Return a twin's file as the stream gives it away; the pump takes in what comes.
+
+        Raises:
+            EndpointError: The stream gives none away, or it did not come in time.
+        """
+        subscriber = self._subscriber
+        deadline = subscriber.clock() + _FETCH_NS
+        async with self._fetching:  # one file at a time
+            while True:
+                path = subscriber.files.step(avatar_id, deadline, self._endpoint)
+                if path is not None:
+                    break
+                await asyncio.sleep(0.02)
+        if self._prepare is not None and path not in self._prepared:
+            self._prepared[path] = asyncio.ensure_future(asyncio.to_thread(self._prepare, path))
+        return await asyncio.shield(self._prepared[path])
 
     async def _run(self) -> None:
         """Put each new frame into every client's slot."""
@@ -328,6 +359,9 @@ class Gateway:
         elif isinstance(message, DevicePoses):
             client.devices = message
             self._subscriber.send_devices(message)
+        elif isinstance(message, ClientStatistics):
+            whose = f"{client.name or 'browser'} {id(client):x}"
+            self._subscriber.line.tell(pack(replace(message, client=whose)))
         elif isinstance(message, Hello):
             client.name = message.client[:80]
             if message.version_min <= VERSION <= message.version_max:

@@ -6,7 +6,7 @@ import socket as os_socket
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import zmq
 
@@ -36,6 +36,7 @@ __all__ = ["StateServer", "StateStats"]
 _QUEUE = 1000
 _MAX_REQUEST_BYTES = 1 << 16
 _MAX_CLIENTS = 2048
+_MAX_TOLD = 64  # browsers behind one gateway
 _FORGET_NS = 10_000_000_000
 _MAX_PER_SECOND = 400
 """Messages of one client that are answered; a client in good order sends fewer than thirty."""
@@ -69,7 +70,7 @@ class _Client:
     count: int = 0
     name: str = ""
     devices: DevicePoses | None = None
-    statistics: ClientStatistics | None = None
+    statistics: dict[str, ClientStatistics] = field(default_factory=dict)
 
 
 class StateServer:
@@ -130,9 +131,9 @@ class StateServer:
             malformed=self._malformed,
             throttled=self._throttled,
             receivers={
-                f"{client.name} {identity.hex()}": client.statistics
+                f"{whose or client.name} {identity.hex()}": told
                 for identity, client in list(self._clients.items())
-                if client.statistics is not None
+                for whose, told in list(client.statistics.items())
             },
         )
 
@@ -226,7 +227,8 @@ class StateServer:
             client.devices = message
             return None
         if isinstance(message, ClientStatistics):
-            client.statistics = message
+            if message.client in client.statistics or len(client.statistics) < _MAX_TOLD:
+                client.statistics[message.client] = message
             return None
         if isinstance(message, FileRequest):
             chunk = self._file(message) if self._file else None

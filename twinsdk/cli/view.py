@@ -23,7 +23,7 @@ EXAMPLES = """examples:
   adb reverse tcp:8765 tcp:8765                    or: http://localhost:8765 inside a Quest
 """
 
-_STEP_S, _FETCH_S = 0.25, 60.0
+_STEP_S = 0.25
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,27 +55,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run `view` until it is interrupted and return its exit code."""
     with tempfile.TemporaryDirectory(prefix="twinsdk-view-") as folder:
-        return asyncio.run(_serve(args, _mesh(args.avatar, args.endpoint, Path(folder))))
+        mesh = None if args.avatar in ("none", "stream") else _mesh(args.avatar, Path(folder))
+        return asyncio.run(_serve(args, mesh, Path(folder)))
 
 
-def _mesh(avatar: str, endpoint: str, folder: Path) -> Path | None:
+def _mesh(avatar: str, folder: Path) -> Path:
     """Return the avatar as a VRM 1.0 file, whose joints are those of the stream."""
-    if avatar == "none":
-        return None
     from twinsdk.avatar import load_avatar
     from twinsdk.formats import save_avatar
 
-    if avatar == "stream":
-        from twinsdk.bridge import Subscriber
-
-        with Subscriber(endpoint, name="twinsdk view") as subscriber:
-            avatar = str(subscriber.avatar(timeout_s=_FETCH_S))
-    file = folder / "avatar.vrm"
+    file = folder / f"{Path(avatar).stem}.vrm"
     save_avatar(load_avatar(avatar), file)
     return file
 
 
-async def _serve(args: argparse.Namespace, mesh: Path | None) -> int:
+async def _serve(args: argparse.Namespace, mesh: Path | None, folder: Path) -> int:
     import secrets
 
     from twinsdk.bridge.gateway import Gateway, is_loopback
@@ -85,6 +79,7 @@ async def _serve(args: argparse.Namespace, mesh: Path | None) -> int:
         host=args.host,
         port=args.port,
         avatar_file=mesh,
+        prepare=(lambda file: _mesh(str(file), folder)) if args.avatar == "stream" else None,
         secret=None if is_loopback(args.host) else secrets.token_urlsafe(9),
         certificate=tuple(args.certificate) if args.certificate else None,
     ) as gateway:

@@ -80,7 +80,8 @@ async function build(avatar: number): Promise<void> {
   const mark = `${avatar} ${descriptor.hash}`;
   if (loading.has(mark)) return;
   loading.add(mark);
-  const model = await loadAvatar(`/avatar${suffix}`).catch((error: Error) => {
+  const address = `/avatar${suffix ? `${suffix}&` : '?'}avatar=${avatar}`;
+  const model = await loadAvatar(address).catch((error: Error) => {
     console.warn(error.message);
     return null;
   });

@@ -2,8 +2,8 @@
 
 import { ClockSync, JitterBuffer } from './timing';
 import {
-  decodePose, decodeState, encodeDevices, encodeHello, encodePing, encodeRequest, isPose, WireError,
-  type Descriptor, type DevicePose, type Frame,
+  decodePose, decodeState, encodeDevices, encodeHello, encodePing, encodeRequest, encodeStatistics, isPose,
+  VersionError, WireError, type Descriptor, type DevicePose, type Frame,
 } from './wire';
 
 export interface TwinTrack {
@@ -35,6 +35,7 @@ export class TwinStream {
   private asked = new Map<bigint, number>();
   private retryMs = RETRY_MS;
   private closed = false;
+  private told = 0;
   private readonly pinging: number;
 
   constructor(private readonly address: string, private readonly name: string) {
@@ -42,6 +43,7 @@ export class TwinStream {
     let count = 0;
     this.pinging = window.setInterval(() => {
       if (count++ < 10 || count % 10 === 0) this.send(encodePing(nowNs()));
+      if (count % 10 === 5) this.report();
     }, 100);
     // Entering VR or a phone waking up may have cut the line without a word.
     document.addEventListener('visibilitychange', () => this.revive());
@@ -67,6 +69,20 @@ export class TwinStream {
 
   sendDevices(devices: DevicePose[]): void {
     this.send(encodeDevices(nowNs(), devices));
+  }
+
+  /** Tell how the stream arrives here, where any of it did since the last time. */
+  private report(): void {
+    if (this.received === this.told || this.ages.length === 0) return;
+    this.told = this.received;
+    const ages = [...this.ages].sort((a, b) => a - b);
+    this.send(encodeStatistics({
+      received: this.received,
+      lost: this.lost,
+      ageP50Ms: ages[Math.floor(ages.length / 2)],
+      ageP99Ms: ages[Math.floor(ages.length * 0.99)],
+      heldMs: performance.now() - this.arrivals[this.arrivals.length - 1],
+    }));
   }
 
   private connect(): void {
@@ -104,6 +120,7 @@ export class TwinStream {
       // Bad offsets in a FlatBuffer end as RangeError.
       if (!(error instanceof WireError || error instanceof RangeError || error instanceof TypeError)) throw error;
       this.malformed++;
+      if (error instanceof VersionError) this.refusal = error.message;
     }
   }
 

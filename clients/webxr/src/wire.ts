@@ -3,7 +3,7 @@
 import * as flatbuffers from 'flatbuffers';
 
 import {
-  AvatarDescriptor, Body, DescriptorRequest, Device, DevicePoses, Envelope, Haptic, Hello, Ping, Pong,
+  AvatarDescriptor, Body, ClientStatistics, DescriptorRequest, Device, DevicePoses, Envelope, Haptic, Hello, Ping, Pong,
   Quat, Refusal, Vec3, Welcome,
 } from './generated/twin_generated';
 import { PoseFrame } from './generated/twin/wire/pose-frame'; // flatc 2.0.8 leaves it out of the list
@@ -63,6 +63,9 @@ export interface DevicePose {
 /** A message that makes no sense; it is dropped and counted. */
 export class WireError extends Error {}
 
+/** A message of another major version: everything of this stream will be refused. */
+export class VersionError extends WireError {}
+
 export function isPose(data: Uint8Array): boolean {
   return data.length >= 3 && data[0] === 0x54 && data[1] === 0x57 && data[2] === 0x4e;
 }
@@ -70,7 +73,7 @@ export function isPose(data: Uint8Array): boolean {
 export function decodePose(data: Uint8Array): Frame {
   if (!isPose(data) || data.length < PREFIX_BYTES + 12) throw new WireError('not a pose message');
   if (data[3] !== VERSION) {
-    throw new WireError(`expected wire version ${VERSION}, got ${data[3]}; reload the page or update the sender`);
+    throw new VersionError(`expected wire version ${VERSION}, got ${data[3]}; reload the page or update the sender`);
   }
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const avatar = view.getUint32(4, true);
@@ -268,6 +271,21 @@ export function encodeRequest(hash: bigint): Uint8Array {
     DescriptorRequest.addHash(b, hash);
     return DescriptorRequest.endDescriptorRequest(b);
   });
+}
+
+export interface Statistics {
+  received: number;
+  lost: number;
+  ageP50Ms: number;
+  ageP99Ms: number;
+  heldMs: number;
+}
+
+export function encodeStatistics(seen: Statistics): Uint8Array {
+  return envelope(Body.ClientStatistics, (b) =>
+    ClientStatistics.createClientStatistics(
+      b, BigInt(seen.received), BigInt(seen.lost), seen.ageP50Ms, seen.ageP99Ms, seen.heldMs, 0,
+    ));
 }
 
 export function encodeDevices(tNs: bigint, devices: DevicePose[]): Uint8Array {

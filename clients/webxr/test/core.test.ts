@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { ClockSync, JitterBuffer, slerp } from '../src/timing';
-import { decodePose, decodeState, encodeDevices, encodeHello, type Frame } from '../src/wire';
+import { decodePose, decodeState, encodeDevices, encodeHello, WireError, type Frame } from '../src/wire';
 
 const GOLDEN = process.env.TWINSDK_GOLDEN ?? '../../tests/golden/wire';
 const message = (name: string) => new Uint8Array(readFileSync(`${GOLDEN}/${name}.bin`));
@@ -70,6 +70,21 @@ test('the golden descriptor and greetings decode to their facts', () => {
   assert.equal(welcome.avatars[1].newest, null);
   const pong = decodeState(message('pong'));
   assert.deepEqual(pong, { kind: 'pong', t0: 1_000_000_000_123n, t1: -5n, t2: 1_000_000_456_789n });
+});
+
+test('the former minor version is read, a later one as far as it is known', () => {
+  const before = decodePose(message('former/packed48'));
+  assert.deepEqual([...before.rotations], [...decodePose(message('packed48')).rotations]);
+  const welcome = decodeState(message('former/welcome'));
+  assert.ok(welcome.kind === 'welcome' && welcome.avatars.length === 2);
+  const descriptor = decodeState(message('former/descriptor'));
+  assert.ok(descriptor.kind === 'descriptor' && descriptor.descriptor.joints.length === 6);
+  assert.deepEqual(decodeState(message('later_pong')), decodeState(message('pong')));
+  assert.throws(() => decodeState(message('later_kind')), WireError);
+});
+
+test('another major version is refused in words', () => {
+  assert.throws(() => decodePose(message('other_major')), /expected wire version 1, got 2.*update/);
 });
 
 test('damaged messages are refused and never read beyond', () => {

@@ -35,6 +35,7 @@ PARENTS = [-1, 0, 1, 0, 0, 0]
 PLACES = [(0, 1, 0), (0, 0.25, 0), (0, 0.5, 0), (0.125, 0, 0), (-0.125, 0, 0), (0, 0, -0.25)]
 TURNS = [(0, 0, 0, 1)] * 5 + [(0.5, 0.5, 0.5, 0.5)]
 MORPHS = ["jawOpen", "tail wag"]
+FILE_HASH, FILE_BYTES = hashlib.sha256(b"glTF").digest(), 4
 
 
 def generated():
@@ -214,11 +215,14 @@ def welcome(newest: bytes) -> tuple[bytes, list[str]]:
     entries = []
     for avatar, message in ((AVATAR, newest), (8, None)):
         n = b.CreateByteVector(message) if message else None
+        f = b.CreateByteVector(FILE_HASH)
         fb.AvatarEntryStart(b)
         fb.AvatarEntryAddAvatar(b, avatar)
         fb.AvatarEntryAddDescriptor(b, descriptor_hash())
         if n is not None:
             fb.AvatarEntryAddNewest(b, n)
+            fb.AvatarEntryAddFile(b, f)
+            fb.AvatarEntryAddFileBytes(b, FILE_BYTES)
         entries.append(fb.AvatarEntryEnd(b))
     avatars = numbers(b, fb.WelcomeStartAvatarsVector, b.PrependUOffsetTRelative, entries)
     endpoint = b.CreateString("tcp://192.168.0.7:5555")
@@ -237,6 +241,7 @@ def welcome(newest: bytes) -> tuple[bytes, list[str]]:
         f"now_ns {T_SEND}",
         f"entry {AVATAR} {descriptor_hash()} {len(newest)}",
         f"entry 8 {descriptor_hash()} 0",
+        f"file {AVATAR} {FILE_HASH.hex()} {FILE_BYTES}",
     ]
     return envelope(b, fb.Body.Welcome, fb.WelcomeEnd(b)), facts
 
@@ -271,6 +276,39 @@ def small() -> dict[str, tuple[bytes, list[str]]]:
     return made
 
 
+def chunk() -> tuple[bytes, list[str]]:
+    b = flatbuffers.Builder(64)
+    data = b.CreateByteVector(b"glTF")
+    sha256 = b.CreateByteVector(FILE_HASH)
+    fb.FileChunkStart(b)
+    fb.FileChunkAddSha256(b, sha256)
+    fb.FileChunkAddOffset(b, 0)
+    fb.FileChunkAddData(b, data)
+    facts = [f"sha256 {FILE_HASH.hex()}", "offset 0", f"data {b'glTF'.hex()}"]
+    return envelope(b, fb.Body.FileChunk, fb.FileChunkEnd(b)), facts
+
+
+def of_later_versions(pose_message: bytes) -> dict[str, tuple[bytes, list[str]]]:
+    """Return what this version's readers get from a later minor, and from another major."""
+    b = flatbuffers.Builder(64)
+    b.StartObject(3)
+    b.PrependUint32Slot(2, 7, 0)
+    unknown = envelope(b, 99, b.EndObject())
+    b = flatbuffers.Builder(64)
+    b.StartObject(40)  # a Pong with a field nobody knows yet
+    b.PrependUint32Slot(39, 7, 0)
+    for slot, value in enumerate((T_CAPTURE, -5, T_SEND)):
+        b.PrependInt64Slot(slot, value, 0)
+    longer = envelope(b, fb.Body.Pong, b.EndObject())
+    clock = [f"t0_ns {T_CAPTURE}", "t1_ns -5", f"t2_ns {T_SEND}"]
+    major = pose_message[:3] + b"\x02" + pose_message[4:]
+    return {
+        "later_kind": (unknown, ["kind 99"]),
+        "later_pong": (longer, clock),
+        "other_major": (major, ["version 2"]),
+    }
+
+
 def golden() -> dict[str, tuple[bytes, list[str]]]:
     """Return every message and its facts, by name."""
     made = {}
@@ -280,7 +318,8 @@ def golden() -> dict[str, tuple[bytes, list[str]]]:
     made["descriptor"] = descriptor()
     made["hello"] = hello()
     made["welcome"] = welcome(made["packed48"][0])
-    return {**made, **small()}
+    made["chunk"] = chunk()
+    return {**made, **small(), **of_later_versions(made["packed48"][0])}
 
 
 def main(folder: Path) -> None:

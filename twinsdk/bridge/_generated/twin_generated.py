@@ -1401,12 +1401,20 @@ class ClientStatistics(object):
             return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
         return 0.0
 
-def ClientStatisticsStart(builder): builder.StartObject(5)
+    # ClientStatistics
+    def Client(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+def ClientStatisticsStart(builder): builder.StartObject(6)
 def ClientStatisticsAddReceived(builder, received): builder.PrependUint64Slot(0, received, 0)
 def ClientStatisticsAddLost(builder, lost): builder.PrependUint64Slot(1, lost, 0)
 def ClientStatisticsAddAgeP50Ms(builder, ageP50Ms): builder.PrependFloat32Slot(2, ageP50Ms, 0.0)
 def ClientStatisticsAddAgeP99Ms(builder, ageP99Ms): builder.PrependFloat32Slot(3, ageP99Ms, 0.0)
 def ClientStatisticsAddHeldMs(builder, heldMs): builder.PrependFloat32Slot(4, heldMs, 0.0)
+def ClientStatisticsAddClient(builder, client): builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(client), 0)
 def ClientStatisticsEnd(builder): return builder.EndObject()
 
 

@@ -853,28 +853,38 @@ public struct ClientStatistics : IFlatbufferObject
   public float AgeP50Ms { get { int o = __p.__offset(8); return o != 0 ? __p.bb.GetFloat(o + __p.bb_pos) : (float)0.0f; } }
   public float AgeP99Ms { get { int o = __p.__offset(10); return o != 0 ? __p.bb.GetFloat(o + __p.bb_pos) : (float)0.0f; } }
   public float HeldMs { get { int o = __p.__offset(12); return o != 0 ? __p.bb.GetFloat(o + __p.bb_pos) : (float)0.0f; } }
+  public string Client { get { int o = __p.__offset(14); return o != 0 ? __p.__string(o + __p.bb_pos) : null; } }
+#if ENABLE_SPAN_T
+  public Span<byte> GetClientBytes() { return __p.__vector_as_span<byte>(14, 1); }
+#else
+  public ArraySegment<byte>? GetClientBytes() { return __p.__vector_as_arraysegment(14); }
+#endif
+  public byte[] GetClientArray() { return __p.__vector_as_array<byte>(14); }
 
   public static Offset<twin.wire.ClientStatistics> CreateClientStatistics(FlatBufferBuilder builder,
       ulong received = 0,
       ulong lost = 0,
       float age_p50_ms = 0.0f,
       float age_p99_ms = 0.0f,
-      float held_ms = 0.0f) {
-    builder.StartTable(5);
+      float held_ms = 0.0f,
+      StringOffset clientOffset = default(StringOffset)) {
+    builder.StartTable(6);
     ClientStatistics.AddLost(builder, lost);
     ClientStatistics.AddReceived(builder, received);
+    ClientStatistics.AddClient(builder, clientOffset);
     ClientStatistics.AddHeldMs(builder, held_ms);
     ClientStatistics.AddAgeP99Ms(builder, age_p99_ms);
     ClientStatistics.AddAgeP50Ms(builder, age_p50_ms);
     return ClientStatistics.EndClientStatistics(builder);
   }
 
-  public static void StartClientStatistics(FlatBufferBuilder builder) { builder.StartTable(5); }
+  public static void StartClientStatistics(FlatBufferBuilder builder) { builder.StartTable(6); }
   public static void AddReceived(FlatBufferBuilder builder, ulong received) { builder.AddUlong(0, received, 0); }
   public static void AddLost(FlatBufferBuilder builder, ulong lost) { builder.AddUlong(1, lost, 0); }
   public static void AddAgeP50Ms(FlatBufferBuilder builder, float ageP50Ms) { builder.AddFloat(2, ageP50Ms, 0.0f); }
   public static void AddAgeP99Ms(FlatBufferBuilder builder, float ageP99Ms) { builder.AddFloat(3, ageP99Ms, 0.0f); }
   public static void AddHeldMs(FlatBufferBuilder builder, float heldMs) { builder.AddFloat(4, heldMs, 0.0f); }
+  public static void AddClient(FlatBufferBuilder builder, StringOffset clientOffset) { builder.AddOffset(5, clientOffset.Value, 0); }
   public static Offset<twin.wire.ClientStatistics> EndClientStatistics(FlatBufferBuilder builder) {
     int o = builder.EndTable();
     return new Offset<twin.wire.ClientStatistics>(o);

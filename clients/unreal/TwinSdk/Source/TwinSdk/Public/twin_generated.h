@@ -1662,7 +1662,8 @@ struct ClientStatistics FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
     VT_LOST = 6,
     VT_AGE_P50_MS = 8,
     VT_AGE_P99_MS = 10,
-    VT_HELD_MS = 12
+    VT_HELD_MS = 12,
+    VT_CLIENT = 14
   };
   uint64_t received() const {
     return GetField<uint64_t>(VT_RECEIVED, 0);
@@ -1679,6 +1680,9 @@ struct ClientStatistics FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
   float held_ms() const {
     return GetField<float>(VT_HELD_MS, 0.0f);
   }
+  const flatbuffers::String *client() const {
+    return GetPointer<const flatbuffers::String *>(VT_CLIENT);
+  }
   bool Verify(flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint64_t>(verifier, VT_RECEIVED, 8) &&
@@ -1686,6 +1690,8 @@ struct ClientStatistics FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
            VerifyField<float>(verifier, VT_AGE_P50_MS, 4) &&
            VerifyField<float>(verifier, VT_AGE_P99_MS, 4) &&
            VerifyField<float>(verifier, VT_HELD_MS, 4) &&
+           VerifyOffset(verifier, VT_CLIENT) &&
+           verifier.VerifyString(client()) &&
            verifier.EndTable();
   }
 };
@@ -1709,6 +1715,9 @@ struct ClientStatisticsBuilder {
   void add_held_ms(float held_ms) {
     fbb_.AddElement<float>(ClientStatistics::VT_HELD_MS, held_ms, 0.0f);
   }
+  void add_client(flatbuffers::Offset<flatbuffers::String> client) {
+    fbb_.AddOffset(ClientStatistics::VT_CLIENT, client);
+  }
   explicit ClientStatisticsBuilder(flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -1726,14 +1735,35 @@ inline flatbuffers::Offset<ClientStatistics> CreateClientStatistics(
     uint64_t lost = 0,
     float age_p50_ms = 0.0f,
     float age_p99_ms = 0.0f,
-    float held_ms = 0.0f) {
+    float held_ms = 0.0f,
+    flatbuffers::Offset<flatbuffers::String> client = 0) {
   ClientStatisticsBuilder builder_(_fbb);
   builder_.add_lost(lost);
   builder_.add_received(received);
+  builder_.add_client(client);
   builder_.add_held_ms(held_ms);
   builder_.add_age_p99_ms(age_p99_ms);
   builder_.add_age_p50_ms(age_p50_ms);
   return builder_.Finish();
+}
+
+inline flatbuffers::Offset<ClientStatistics> CreateClientStatisticsDirect(
+    flatbuffers::FlatBufferBuilder &_fbb,
+    uint64_t received = 0,
+    uint64_t lost = 0,
+    float age_p50_ms = 0.0f,
+    float age_p99_ms = 0.0f,
+    float held_ms = 0.0f,
+    const char *client = nullptr) {
+  auto client__ = client ? _fbb.CreateString(client) : 0;
+  return twin::wire::CreateClientStatistics(
+      _fbb,
+      received,
+      lost,
+      age_p50_ms,
+      age_p99_ms,
+      held_ms,
+      client__);
 }
 
 struct Envelope FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {

@@ -45,8 +45,15 @@ heldMs():number {
   return offset ? this.bb!.readFloat32(this.bb_pos + offset) : 0.0;
 }
 
+client():string|null
+client(optionalEncoding:flatbuffers.Encoding):string|Uint8Array|null
+client(optionalEncoding?:any):string|Uint8Array|null {
+  const offset = this.bb!.__offset(this.bb_pos, 14);
+  return offset ? this.bb!.__string(this.bb_pos + offset, optionalEncoding) : null;
+}
+
 static startClientStatistics(builder:flatbuffers.Builder) {
-  builder.startObject(5);
+  builder.startObject(6);
 }
 
 static addReceived(builder:flatbuffers.Builder, received:bigint) {
@@ -69,18 +76,23 @@ static addHeldMs(builder:flatbuffers.Builder, heldMs:number) {
   builder.addFieldFloat32(4, heldMs, 0.0);
 }
 
+static addClient(builder:flatbuffers.Builder, clientOffset:flatbuffers.Offset) {
+  builder.addFieldOffset(5, clientOffset, 0);
+}
+
 static endClientStatistics(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   return offset;
 }
 
-static createClientStatistics(builder:flatbuffers.Builder, received:bigint, lost:bigint, ageP50Ms:number, ageP99Ms:number, heldMs:number):flatbuffers.Offset {
+static createClientStatistics(builder:flatbuffers.Builder, received:bigint, lost:bigint, ageP50Ms:number, ageP99Ms:number, heldMs:number, clientOffset:flatbuffers.Offset):flatbuffers.Offset {
   ClientStatistics.startClientStatistics(builder);
   ClientStatistics.addReceived(builder, received);
   ClientStatistics.addLost(builder, lost);
   ClientStatistics.addAgeP50Ms(builder, ageP50Ms);
   ClientStatistics.addAgeP99Ms(builder, ageP99Ms);
   ClientStatistics.addHeldMs(builder, heldMs);
+  ClientStatistics.addClient(builder, clientOffset);
   return ClientStatistics.endClientStatistics(builder);
 }
 }
