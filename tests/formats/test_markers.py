@@ -94,6 +94,32 @@ def test_positions_agree_to_millimetres_and_lengths_are_those_of_the_person():
 
 
 @pytest.mark.parametrize(
+    ("shoulder", "upper", "lower"),
+    [("Shoulder", "UpperArm", "LowerArm"), ("Shoulder", "Arm", "ForeArm")],
+)
+def test_the_shoulder_of_a_skeleton_is_its_clavicle_and_no_shoulder_joint(shoulder, upper, lower):
+    clip = walking()
+    labels = {f"{s}{a}": f"{s}{b}" for s in ("left", "right") for a, b in (
+        (shoulder, "Shoulder"), (upper, "UpperArm"), (lower, "LowerArm"))}  # fmt: skip
+    plain = labelled(clip)
+    kept = [i for i, name in enumerate(plain.names) if "hou" not in name and "lbow" not in name]
+    _, places = clip.world()
+    joints = np.stack([places[:, clip.skeleton.joint(j)] for j in labels.values()], 1)
+    markers = Markers(
+        names=(*(plain.names[i] for i in kept), *labels),
+        positions=np.concatenate([plain.positions[:, kept], joints], 1),
+        fps=clip.fps,
+    )
+    found = clip_of_markers(markers).world()[1]
+    skeleton = clip_of_markers(markers).skeleton
+    for side in ("left", "right"):
+        ends = [f"{side}UpperArm", f"{side}LowerArm"]
+        here, there = (at[:, sk.joint(ends[1])] - at[:, sk.joint(ends[0])]
+                       for at, sk in ((found, skeleton), (places, clip.skeleton)))  # fmt: skip
+        np.testing.assert_allclose(here, there, atol=1e-4)
+
+
+@pytest.mark.parametrize(
     "turn",
     [
         [[1, 0, 0], [0, 0, -1], [0, 1, 0]],  # ours to Z-up

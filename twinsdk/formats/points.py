@@ -37,6 +37,8 @@ _CENTRE = {
     "neck": (("neck",), ("c7", "clav"), ("cervicale",)),
     "head": (("lfhd", "rfhd", "lbhd", "rbhd"), ("lfhd", "rfhd"), ("head",), ("nose",)),
 }
+# Where a forearm is labelled so, points are joints of a skeleton, whose "shoulder" is the clavicle.
+_SKELETON_ARMS = (("upperarm", "lowerarm"), ("arm", "forearm"))
 # Bell, Brand and Pedersen 1989: hip joint centres as shares of the distance between the ASIS.
 _BELL = (0.36, -0.30, -0.19)
 _PARENTS = {
@@ -111,6 +113,11 @@ def joint_centres(markers: Markers) -> dict[str, F64]:
             found = _first(known, [[_forms(stem, side) for stem in stems] for stems in choices])
             if found is not None:
                 joints[f"{side}{part}"] = found
+        for upper, lower in _SKELETON_ARMS:
+            both = [_first(known, [[_forms(stem, side)]]) for stem in (upper, lower)]
+            if both[0] is not None and both[1] is not None:
+                joints[f"{side}UpperArm"], joints[f"{side}LowerArm"] = both[0], both[1]
+                break
     for name, stem_sets in _CENTRE.items():
         found = _first(known, [[(stem,) for stem in stems] for stems in stem_sets])
         if found is not None:

@@ -42,7 +42,7 @@ from twinsdk.session.retarget_bodies import makehuman_bodies, makehuman_pairs
 
 __all__ = ["evaluate_retargeting"]
 
-_FORMATS = (".bvh", ".glb", ".vrma", ".npz")
+_FORMATS = (".bvh", ".glb", ".vrma", ".npz", ".trc")
 _SHAPES = {
     "average": AvatarSpec(),
     "heavy": AvatarSpec(weight=1.0, muscle=0.4, gender=0.8),
