@@ -184,6 +184,50 @@ def test_out_is_filled_and_returned(isa, skin_of, rigid_of):
     np.testing.assert_array_equal(out, rig.skin(matrices))
 
 
+def test_arrays_that_have_to_be_converted_give_what_ready_ones_do(isa, skin_of, rigid_of):
+    rng = np.random.default_rng(10)
+    points, index, weights = skin_of(rng, 50, 6, 4)
+    offsets = rng.normal(size=(3, 50, 3)).astype(np.float32)
+    skin = {"vertices": points, "joints": index, "weights": weights, "joint_count": 6}
+    rig = Rig(**skin, morph_offsets=offsets, isa=isa)
+    matrices, amounts = rigid_of(rng, 6), np.array([0.5, 0, 1], np.float32)
+    more = {"morph_weights": amounts, "points": points[::-1].copy(), "threads": 2}
+    expected = rig.skin(matrices, **more)
+    assert expected.flags.c_contiguous
+    assert expected.dtype == np.float32
+    given = {"morph_weights": amounts.tolist(), "points": points[::-1], "threads": np.int64(2)}
+    for same in (matrices.astype(np.float64), matrices.tolist(), np.asfortranarray(matrices)):
+        np.testing.assert_array_equal(rig.skin(same, **given), expected)
+    batch = np.stack([matrices, matrices])
+    of_all = {"points": np.stack([points, points])[:, ::-1], "morph_weights": [amounts] * 2}
+    np.testing.assert_array_equal(rig.skin(batch, **of_all), np.stack([expected] * 2))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"morph_weights": np.array([np.nan], np.float32)},
+        {"points": np.full((1, 3), np.inf, np.float32)},
+        {"matrices": np.full((2, 3, 4), -np.inf, np.float32)},
+    ],
+)
+def test_ready_arrays_with_a_number_that_is_not_finite_are_refused(isa, given):
+    skin = {"vertices": [[0, 0, 0]], "joints": [[0, 1]], "weights": [[0.5, 0.5]], "joint_count": 2}
+    rig = Rig(**skin, morph_offsets=np.ones((1, 1, 3)), isa=isa)
+    out = np.ones((1, 3), np.float32)
+    arguments = {"matrices": np.zeros((2, 3, 4), np.float32), "out": out, **given}
+    with pytest.raises(ValueRangeError, match=f"{next(iter(given))}: expected finite"):
+        rig.skin(arguments.pop("matrices"), **arguments)
+    np.testing.assert_array_equal(out, 1)
+
+
+@pytest.mark.parametrize("threads", [0, 65, -1, 2**70])
+def test_a_number_of_threads_out_of_range_is_refused(isa, threads):
+    rig = Rig(vertices=[[0, 0, 0]], joints=[[0]], weights=[[1]], joint_count=1, isa=isa)
+    with pytest.raises(UsageError, match=r"threads: expected 1 to 64"):
+        rig.skin(np.zeros((1, 3, 4), np.float32), threads=threads)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
