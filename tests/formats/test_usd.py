@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -119,3 +122,17 @@ def test_a_file_on_which_usd_ends_the_process_is_refused(tmp_path, clip, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(FormatError, match=r"usd-core crashed on the file"):
         load_clip(tmp_path / "a.usdc")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_the_child_that_reads_usd_may_not_take_all_memory():
+    code = (
+        "from twinsdk.formats import usd_read\n"
+        "usd_read._limit_memory()\n"
+        "try:\n"
+        "    bytearray(usd_read._MAX_MEMORY_BYTES)\n"
+        "except MemoryError:\n"
+        "    print('refused')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "refused", done.stderr
