@@ -331,3 +331,24 @@ def test_a_limb_ends_at_the_wrist_and_not_at_a_hand_joint_or_a_thumb_beyond(bodi
     )
     roles = humanoid_map(skeleton).roles
     assert (roles["leftHand"], roles["rightHand"]) == ("lwrist", "rwrist")
+
+
+def test_a_shoulder_before_an_arm_is_no_upper_arm_in_two_bones(canon):
+    # "Shoulder" names an upper arm elsewhere; a real clavicle and a bent arm, all in centimetres.
+    offsets = canon.rest_translations.copy()
+    for side, sign in (("left", 1), ("right", -1)):
+        offsets[canon.joint(f"{side}Shoulder")] = [sign * 0.061, 0.091, 0.007]
+        offsets[canon.joint(f"{side}UpperArm")] = [sign * 0.127, -0.003, -0.026]
+        offsets[canon.joint(f"{side}LowerArm")] = [sign * 0.274, -0.01, -0.014]
+        offsets[canon.joint(f"{side}Hand")] = [sign * 0.276, -0.007, 0.016]
+    names = named("mixamo")
+    skeleton = Skeleton(
+        names=[names[name] for name in canon.names],
+        parents=canon.parents,
+        rest_translations=offsets,
+        rest_rotations=canon.rest_rotations,
+    )
+    roles = humanoid_map(skeleton).roles
+    for side in ("left", "right"):
+        for part in ("Shoulder", "UpperArm", "LowerArm", "Hand"):
+            assert roles[side + part] == names[side + part]

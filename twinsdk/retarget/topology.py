@@ -186,8 +186,10 @@ def _readings(tree: Tree, chain: tuple[int, ...], kind: str) -> dict[tuple[int, 
         score += float(fits[i, 0] + fits[j, 1] + fits[k, 2])
         # A wrist before a hand, an ankle before a foot: the limb ends at the first.
         score -= _NAME_WEIGHT * float(words[j + 1 : k, 2].max(initial=0))
-        # A thigh in two bones, both called so, begins with the first of them.
-        score -= _NAME_WEIGHT * float(min(words[:i, 0].max(initial=0), words[i, 0]))
+        if kind == "leg":
+            # A thigh in two bones, both called so, begins with the first of them. (A shoulder
+            # before an upper arm is called like one, too, and is none.)
+            score -= _NAME_WEIGHT * float(min(words[:i, 0].max(initial=0), words[i, 0]))
         if kind == "arm":
             fans = len(tree.branches(chain[k], chain[k - 1]))
             score += 0.25 * (fans >= 3) + 0.15 * (fans == 2)  # fingers leave a hand
