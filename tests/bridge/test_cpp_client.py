@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import threading
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from twinsdk.bridge import Publisher
+from twinsdk.bridge.avatar_file import CHUNK_BYTES
 from twinsdk.bridge.keys import make_server_keys, pair
 from twinsdk.core import axes
 from twinsdk.core.clock import now_ns
@@ -121,6 +123,32 @@ def test_a_stream_with_keys_is_read_with_them_only(program, descriptor_of_size, 
         )
         assert done.returncode == 0, done.stderr
         assert len(done.stdout.splitlines()) == 5
+
+
+@pytest.mark.parametrize("begun", [0, CHUNK_BYTES, 2 * CHUNK_BYTES + 5])
+def test_the_avatars_file_arrives_whole_and_statistics_go_up(
+    program, begun, descriptor_of_size, frame_on, tmp_path
+):
+    content = b"glTF" + np.random.default_rng(3).bytes(2 * CHUNK_BYTES + 777)
+    file, folder = tmp_path / "me.vrm", tmp_path / "received"
+    file.write_bytes(content)
+    folder.mkdir()
+    name = hashlib.sha256(content).hexdigest()
+    (folder / f"{name}.part").write_bytes(content[:begun])  # what an earlier try left
+    descriptor = descriptor_of_size(4)
+    with (
+        Publisher("tcp://127.0.0.1:*", avatar=descriptor, avatar_file=file) as publisher,
+        streaming(publisher, descriptor, frame_on),
+    ):
+        done = run(program, "file", publisher.endpoint, folder)
+        told = publisher.stats.receivers
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(folder / f"{name}.vrm")
+    assert [made.name for made in folder.iterdir()] == [f"{name}.vrm"]
+    assert (folder / f"{name}.vrm").read_bytes() == content
+    (seen,) = told.values()
+    assert seen.received > 20
+    assert 0 <= seen.age_p50_ms <= seen.age_p99_ms
 
 
 def test_the_live_link_source_pushes_bones_and_curves_in_unreals_axes(

@@ -3,6 +3,8 @@
 //   twin_client_test damage FOLDER            damaged messages are refused, never read beyond
 //   twin_client_test jitter                   motion is even and never steps back
 //   twin_client_test live ENDPOINT N [KEYS]   N frames of a publisher, one line each
+//   twin_client_test file ENDPOINT FOLDER     the avatar's file, then frames for a second and a
+//   half
 #include "twin_client.hpp"
 
 #include <cstdio>
@@ -120,6 +122,25 @@ void Golden(const std::string& folder) {
   CHECK(welcome.avatars.size() == 2 &&
         welcome.avatars[0].newest == Bytes(folder + "/packed48.bin"));
   CHECK(welcome.avatars[1].newest.empty());
+  CHECK(twin::FileFetch::Sound(welcome.avatars[0].file, welcome.avatars[0].file_bytes));
+  const auto chunk = std::get<twin::FileChunk>(read("chunk"));
+  CHECK(chunk.sha256 == welcome.avatars[0].file && chunk.offset == 0);
+  twin::Sha256 hash;
+  hash.Add(chunk.data.data(), chunk.data.size());
+  const auto digest = hash.Digest();
+  CHECK(std::equal(digest.begin(), digest.end(), chunk.sha256.begin()));
+  // What the minor version before wrote, what a later one writes, and another major.
+  CHECK(std::get<twin::Welcome>(read("former/welcome")).avatars[0].file.empty());
+  CHECK(std::get<twin::Descriptor>(read("former/descriptor")).hash == descriptor.hash);
+  twin::Frame frame;
+  const auto former = Bytes(folder + "/former/packed48.bin");
+  CHECK(twin::DecodePose(former.data(), former.size(), frame) == nullptr);
+  CHECK(std::get<twin::Pong>(read("later_pong")).t1_ns == -5);
+  const auto kind = Bytes(folder + "/later_kind.bin");
+  CHECK(!twin::DecodeState(kind.data(), kind.size()).has_value());
+  const auto major = Bytes(folder + "/other_major.bin");
+  const std::string words = twin::DecodePose(major.data(), major.size(), frame);
+  CHECK(words.find("wire version; update") != std::string::npos);
   const auto pong = std::get<twin::Pong>(read("pong"));
   CHECK(pong.t0_ns == 1000000000123 && pong.t1_ns == -5 && pong.t2_ns == 1000000456789);
   CHECK(std::get<twin::Refusal>(read("refusal")).reason == "no");
@@ -216,6 +237,21 @@ void Live(const std::string& endpoint, int count, const twin::Keys& keys) {
                static_cast<unsigned long long>(stats.restarts));
 }
 
+void File(const std::string& endpoint, const std::string& folder) {
+  twin::Client client(endpoint);
+  twin::Frame frame;
+  std::string path;
+  const auto start = twin::NowNs();
+  while (path.empty()) {
+    CHECK(twin::NowNs() - start < 20000000000);
+    client.Poll(20, frame);
+    path = client.AvatarFile(3, folder);
+  }
+  std::printf("%s\n", path.c_str());
+  const auto whole = twin::NowNs();
+  while (twin::NowNs() - whole < 1500000000) client.Poll(20, frame);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -230,6 +266,8 @@ int main(int argc, char** argv) {
     twin::Keys keys;
     if (words.size() == 6) keys = {words[3], words[4], words[5]};
     Live(words[1], std::stoi(words[2]), keys);
+  } else if (words.size() == 3 && words[0] == "file") {
+    File(words[1], words[2]);
   } else {
     std::fprintf(stderr, "usage: see the head of the source\n");
     return 2;

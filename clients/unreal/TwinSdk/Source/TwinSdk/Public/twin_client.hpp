@@ -14,6 +14,7 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "twin_file.hpp"
 #include "twin_wire.hpp"
 
 namespace twin {
@@ -86,6 +87,20 @@ class Client {
                : publisher_ns - best_offset_;
   }
 
+  // Fetches the avatar's file into a folder that exists; call it between Polls. Returns its path
+  // once it is here and whole, empty while it is on its way or where nobody gives it away.
+  std::string AvatarFile(std::uint32_t avatar, const std::string& folder) {
+    const auto offer = offers_.find(avatar);
+    if (offer == offers_.end()) return {};
+    if (!fetch_ || fetch_->sha256() != offer->second.first) {
+      fetch_ = std::make_unique<FileFetch>(offer->second.first, offer->second.second, folder);
+      asked_file_ns_ = 0;
+    }
+    if (fetch_->done()) return fetch_->path();
+    if (NowNs() - asked_file_ns_ > 500000000) AskFile();
+    return {};
+  }
+
   const Stats& stats() const { return stats_; }
   const std::string& refusal() const { return refusal_; }
 
@@ -154,12 +169,31 @@ class Client {
       ping_due_ns_ = now + (pings_++ < 10 ? 100000000 : 1000000000);
       Tell(EncodePing(now));
     }
+    if (now >= statistics_due_ns_) {
+      statistics_due_ns_ = now + 1000000000;
+      if (stats_.received != told_) Report(now);
+    }
+  }
+
+  void Report(std::int64_t now) {
+    told_ = stats_.received;
+    std::vector<float> ages(ages_.begin(), ages_.end());
+    std::sort(ages.begin(), ages.end());
+    Tell(EncodeStatistics({stats_.received, stats_.lost, ages[ages.size() / 2],
+                           ages[ages.size() * 99 / 100],
+                           static_cast<float>(now - newest_ns_) / 1e6f}));
+  }
+
+  void AskFile() {
+    asked_file_ns_ = NowNs();
+    Tell(EncodeFileRequest(fetch_->sha256(), fetch_->offset()));
   }
 
   bool Take(std::uint32_t avatar, const std::uint8_t* data, std::size_t size, Frame& frame) {
     Track& track = tracks_.at(avatar);
-    if (DecodePose(data, size, frame) != nullptr) {
+    if (const char* words = DecodePose(data, size, frame)) {
       ++stats_.malformed;
+      if (IsPose(data, size) && data[3] != kVersion) refusal_ = words;
       return false;
     }
     const auto known = descriptors_.find(frame.descriptor);
@@ -192,7 +226,10 @@ class Client {
     track.sequence = frame.sequence;
     track.t_send_ns = frame.t_send_ns;
     ++stats_.received;
-    hello_due_ns_ = std::max(hello_due_ns_, NowNs() + 500000000);
+    newest_ns_ = NowNs();
+    ages_.push_back(static_cast<float>(newest_ns_ - ToLocal(frame.t_capture_ns)) / 1e6f);
+    if (ages_.size() > 600) ages_.pop_front();
+    hello_due_ns_ = std::max(hello_due_ns_, newest_ns_ + 500000000);
     return true;
   }
 
@@ -216,6 +253,9 @@ class Client {
       } else if (const auto* welcome = std::get_if<Welcome>(&*found)) {
         for (const auto& entry : welcome->avatars) {
           Follow(entry.avatar);
+          if (FileFetch::Sound(entry.file, entry.file_bytes) && offers_.size() < 256) {
+            offers_[entry.avatar] = {entry.file, entry.file_bytes};
+          }
           if (descriptors_.count(entry.descriptor) == 0) Ask(entry.descriptor);
           const auto track = tracks_.find(entry.avatar);
           if (track != tracks_.end() && track->second.session == 0 && !entry.newest.empty()) {
@@ -226,6 +266,8 @@ class Client {
       } else if (const auto* descriptor = std::get_if<Descriptor>(&*found)) {
         if (asked_.count(descriptor->hash) != 0) descriptors_[descriptor->hash] = *descriptor;
         Release();
+      } else if (const auto* chunk = std::get_if<FileChunk>(&*found)) {
+        if (fetch_ && fetch_->Add(*chunk) && !fetch_->done()) AskFile();
       } else if (const auto* pong = std::get_if<Pong>(&*found)) {
         AddSample(*pong, arrived);
       } else if (const auto* refusal = std::get_if<Refusal>(&*found)) {
@@ -267,6 +309,11 @@ class Client {
   std::deque<std::pair<std::int64_t, std::int64_t>> samples_;
   std::int64_t best_delay_ = kNever, best_offset_ = 0;
   std::int64_t hello_due_ns_ = 0, ping_due_ns_ = 0;
+  std::int64_t statistics_due_ns_ = 0, newest_ns_ = 0, asked_file_ns_ = 0;
+  std::uint64_t told_ = 0;
+  std::deque<float> ages_;
+  std::map<std::uint32_t, std::pair<std::vector<std::uint8_t>, std::uint64_t>> offers_;
+  std::unique_ptr<FileFetch> fetch_;
   int pings_ = 0;
   Stats stats_;
 };

@@ -67,6 +67,20 @@ struct AvatarEntry {
   std::uint32_t avatar = 0;
   std::uint64_t descriptor = 0;
   std::vector<std::uint8_t> newest;  // empty before the first frame
+  std::vector<std::uint8_t> file;  // SHA-256 of the avatar's file, empty where it is not given away
+  std::uint64_t file_bytes = 0;
+};
+
+struct FileChunk {
+  std::vector<std::uint8_t> sha256;
+  std::uint64_t offset = 0;
+  std::vector<std::uint8_t> data;
+};
+
+// How the stream arrives here; told to the publisher each second.
+struct Statistics {
+  std::uint64_t received = 0, lost = 0;
+  float age_p50_ms = 0, age_p99_ms = 0, held_ms = 0;
 };
 
 struct Welcome {
@@ -91,7 +105,7 @@ struct Refusal {
   std::string reason;
 };
 
-using StateMessage = std::variant<Welcome, Descriptor, Pong, Haptic, Refusal>;
+using StateMessage = std::variant<Welcome, Descriptor, Pong, Haptic, Refusal, FileChunk>;
 
 namespace detail {
 
@@ -119,6 +133,11 @@ inline std::vector<float> FromBytes(const flatbuffers::Vector<std::uint8_t>* sto
   out.reserve(stored->size());
   for (const std::uint8_t value : *stored) out.push_back(static_cast<float>(value) / 255.0f);
   return out;
+}
+
+inline std::vector<std::uint8_t> Copy(const flatbuffers::Vector<std::uint8_t>* stored) {
+  if (stored == nullptr) return {};
+  return {stored->begin(), stored->end()};
 }
 
 inline std::string Text(const flatbuffers::String* text) {
@@ -278,8 +297,9 @@ inline std::optional<StateMessage> DecodeState(const std::uint8_t* data, std::si
         AvatarEntry entry;
         entry.avatar = item->avatar();
         entry.descriptor = item->descriptor();
-        if (item->newest() != nullptr)
-          entry.newest.assign(item->newest()->begin(), item->newest()->end());
+        entry.newest = detail::Copy(item->newest());
+        entry.file = detail::Copy(item->file());
+        entry.file_bytes = item->file_bytes();
         welcome.avatars.push_back(std::move(entry));
       }
     }
@@ -295,6 +315,9 @@ inline std::optional<StateMessage> DecodeState(const std::uint8_t* data, std::si
   }
   if (const auto* table = envelope->body_as_Haptic()) {
     return Haptic{static_cast<int>(table->kind()), table->amplitude(), table->duration_s()};
+  }
+  if (const auto* table = envelope->body_as_FileChunk()) {
+    return FileChunk{detail::Copy(table->sha256()), table->offset(), detail::Copy(table->data())};
   }
   if (const auto* table = envelope->body_as_Refusal())
     return Refusal{detail::Text(table->reason())};
@@ -331,6 +354,21 @@ inline std::vector<std::uint8_t> EncodeRequest(std::uint64_t hash) {
                           [&](flatbuffers::FlatBufferBuilder& builder) {
                             return wire::CreateDescriptorRequest(builder, hash);
                           });
+}
+
+inline std::vector<std::uint8_t> EncodeFileRequest(const std::vector<std::uint8_t>& sha256,
+                                                   std::uint64_t offset) {
+  return detail::Envelope(wire::Body_FileRequest, [&](flatbuffers::FlatBufferBuilder& builder) {
+    return wire::CreateFileRequestDirect(builder, &sha256, offset);
+  });
+}
+
+inline std::vector<std::uint8_t> EncodeStatistics(const Statistics& seen) {
+  return detail::Envelope(
+      wire::Body_ClientStatistics, [&](flatbuffers::FlatBufferBuilder& builder) {
+        return wire::CreateClientStatistics(builder, seen.received, seen.lost, seen.age_p50_ms,
+                                            seen.age_p99_ms, seen.held_ms);
+      });
 }
 
 // Unreal's left-handed, Z-up centimetres, +X forward, from glTF's axes.
