@@ -85,6 +85,14 @@ def test_of_two_on_one_body_the_one_with_other_colours_is_lost():
     assert roster.doubles({0: person(200, RED), 1: person(300, BLUE)}) == []
 
 
+def test_somebody_found_twice_is_no_second_person():
+    roster = Roster(2)
+    roster.assign([person(200, RED)], 0)
+    twice = [person(202, RED), person(212, RED, height=230)]
+    assert list(roster.assign(twice, FRAME)) == [0]
+    assert sorted(roster.assign([person(204, RED), person(420, RED)], 2 * FRAME)) == [0, 1]
+
+
 def test_followers_who_changed_bodies_are_found_out_after_some_frames_not_at_once():
     roster = Roster(2)
     roster.assign([person(200, RED), person(400, BLUE)], 0)

@@ -51,6 +51,19 @@ def test_several_files_are_written_from_one_run(tmp_path, bead_avatar):
     assert sorted(tmp_path.iterdir()) == paths
 
 
+def test_every_twin_gets_files_of_their_own(tmp_path, bead_avatar):
+    from dataclasses import replace
+
+    with Recorder([tmp_path / "us.bvh", tmp_path / "us.npz"], avatar=bead_avatar) as recorder:
+        for frame in frames_of(bead_avatar, 6):
+            recorder.add(frame, frame.sequence * 1_000_000_000 // 30)
+            if frame.sequence >= 2:  # the second one comes later
+                recorder.add(replace(frame, avatar_id=1), frame.sequence * 1_000_000_000 // 30)
+        assert recorder.count == 10
+    written = {path.name: len(tw.load_clip(path)) for path in tmp_path.iterdir()}
+    assert written == {"us.bvh": 6, "us.npz": 6, "us-2.bvh": 4, "us-2.npz": 4}
+
+
 def test_a_run_without_frames_writes_nothing(tmp_path, bead_avatar):
     with Recorder([tmp_path / "a.bvh"], avatar=bead_avatar):
         pass

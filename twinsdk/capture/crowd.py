@@ -25,6 +25,7 @@ _WRONG = 0.10  # by so much must the other be the likelier for a swap
 _WRONG_FRAMES = 3
 _MEMORY_S = 1.0  # in which the place somebody was last seen at stops saying who it is
 _LEARNING = 0.05
+_PRESENT_S = 0.3  # since when somebody seen is still there
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,7 +123,6 @@ class _Known:
     glimpse: Glimpse
     colours: F32
     seen_ns: int
-    since_ns: int
 
     def cost(self, glimpse: Glimpse, now_ns: int) -> float:
         """Return how unlikely it is that `glimpse` is this person; below 1.2 is likely."""
@@ -163,7 +163,11 @@ class Roster:
                 if cost[row, column] < _STRANGE:
                     out[numbers[row]] = glimpses[column]
         taken = {id(glimpse) for glimpse in out.values()}
-        others = [g for g in self._in_order(glimpses) if id(g) not in taken]
+        others = [
+            glimpse
+            for glimpse in self._in_order(glimpses)
+            if id(glimpse) not in taken and not self._beside_somebody(glimpse, now_ns)
+        ]
         for number, glimpse in zip(self._free(now_ns), others, strict=False):
             self._known.pop(number, None)
             out[number] = glimpse
@@ -175,9 +179,7 @@ class Roster:
         """Remember where a person is, and, where nobody stands before them, their colours."""
         known = self._known.get(number)
         if known is None:
-            self._known[number] = _Known(
-                glimpse=glimpse, colours=glimpse.colours, seen_ns=now_ns, since_ns=now_ns
-            )
+            self._known[number] = _Known(glimpse=glimpse, colours=glimpse.colours, seen_ns=now_ns)
             return
         known.glimpse, known.seen_ns = glimpse, now_ns
         if clear and glimpse.colours.any():
@@ -203,11 +205,8 @@ class Roster:
         for a, b in combinations(seen, 2):
             if a in out or b in out or seen[a].distance(seen[b]) > SAME_BODY:
                 continue
-            misfit = [unlike(self._known[n].colours, seen[n].colours) for n in (a, b)]
-            if abs(misfit[0] - misfit[1]) > _WRONG:
-                out.append(a if misfit[0] > misfit[1] else b)
-            else:  # alike: a newcomer is the same person found twice
-                out.append(max((a, b), key=lambda n: self._known[n].since_ns))
+            misfit = {n: unlike(self._known[n].colours, seen[n].colours) for n in (a, b)}
+            out.append(max(misfit, key=lambda n: misfit[n]))
         return out
 
     def clear(self, number: int, seen: dict[int, Glimpse]) -> bool:
@@ -232,6 +231,14 @@ class Roster:
                 self._doubts[pair] = 0
                 out.append(pair)
         return out
+
+    def _beside_somebody(self, glimpse: Glimpse, now_ns: int) -> bool:
+        """Return whether somebody is there already; one person is at times found twice."""
+        return any(
+            now_ns - known.seen_ns < _PRESENT_S * 1e9
+            and np.linalg.norm(known.glimpse.middle - glimpse.middle) < _APART * glimpse.extent
+            for known in self._known.values()
+        )
 
     def _free(self, now_ns: int) -> list[int]:
         stale = [n for n, k in self._known.items() if now_ns - k.seen_ns > self._forget_ns]

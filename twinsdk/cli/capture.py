@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twinsdk.core.avatar import Avatar
     from twinsdk.session.film import Film
     from twinsdk.session.live import Step
+    from twinsdk.session.preview import Preview
     from twinsdk.session.recorder import Recorder
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "run"]
@@ -33,6 +34,8 @@ EXAMPLES = """examples:
   twinsdk capture --video dance.mp4 --record dance.bvh --record dance.vrma
   twinsdk capture --sample --render twin.mp4 --no-stream
   twinsdk capture --cam 1 --avatar me.vrm --stream tcp://127.0.0.1:6000
+  twinsdk capture --cam 0 --people 2 --record us.bvh  two twins; the second one's file is us-2.bvh
+  twinsdk capture --cam 0 --follow nearest --preview  whoever is nearest; a click chooses another
   twinsdk capture --sample --no-stream --benchmark  time of every stage
 """
 
@@ -71,6 +74,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="balanced",
         help="how much the tracker looks at (default: %(default)s)",
     )
+    twin.add_argument(
+        "--people", type=int, default=1, metavar="N", help="follow up to N people (default: 1)"
+    )
+    twin.add_argument(
+        "--follow",
+        metavar="WHO",
+        help="of several people: largest, nearest, left, right, or X,Y in fractions of the picture",
+    )
     twin.add_argument("--mirror", action="store_true", help="mirror preview and film, not the data")
     twin.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
     out = parser.add_argument_group("where to")
@@ -99,7 +110,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--sheet", metavar="FILE.png", help="picture: moments of that film")
     out.add_argument("--report", metavar="FILE.json", help="counts and times of every stage")
     window = out.add_mutually_exclusive_group()
-    window.add_argument("--preview", action="store_true", help="open a window; q closes it")
+    window.add_argument(
+        "--preview",
+        action="store_true",
+        help="open a window: q closes it, m mirrors; with --follow or --people a click chooses",
+    )
     window.add_argument("--headless", action="store_true", help="no window (the default)")
     out.add_argument("--benchmark", action="store_true", help="print the time of every stage")
     out.add_argument("--quiet", action="store_true", help="no status line")
@@ -124,10 +139,17 @@ def run(args: argparse.Namespace) -> int:
         source = stack.enter_context(open_source(spec, **options))
         reopen = None if source.live else (lambda: open_source(spec, **options))
         outputs = _Outputs(args, avatar, reopen, stack)
-        config = SessionConfig(mode=args.mode, max_frames=args.max_frames)
+        config = SessionConfig(
+            mode=args.mode, people=args.people, follow=args.follow, max_frames=args.max_frames
+        )
         session = stack.enter_context(
             Session(source, avatar, config=config, publisher=outputs.publisher)
         )
+        if args.preview:
+            from twinsdk.session.preview import Preview
+
+            pick = session.follow if args.follow or args.people > 1 else None
+            outputs.window = stack.enter_context(Preview(avatar, mirror=args.mirror, pick=pick))
         status = StatusLine(session, endpoint=args.stream, enabled=not args.quiet)
         with _interruptible(session) as interrupted:
             for step in session.steps():
@@ -186,19 +208,19 @@ class _Outputs:
         if args.render or args.sheet:
             film = Film(args.render, args.sheet, avatar=avatar, mirror=args.mirror, reopen=reopen)
             self.film = stack.enter_context(film)
-        self._window = _window(args, avatar, stack)
+        self.window: Preview | None = None
 
     def take(self, step: Step) -> bool:
         """Hand on one step; return False once the user closed the window."""
-        first = step.frames[:1]  # recordings and VMC know one person
-        for frame in first:
-            if self.recorder is not None:
+        if self.recorder is not None:
+            for frame in step.frames:
                 self.recorder.add(frame, step.media_ns)
-            if self._vmc is not None:
+        if self._vmc is not None:
+            for frame in step.frames[:1]:  # VMC knows one person
                 self._vmc.send(frame)
         if self.film is not None:
             self.film.add(step)
-        return self._window is None or self._window.show(step)
+        return self.window is None or self.window.show(step)
 
 
 def _source(args: argparse.Namespace) -> tuple[int | str, dict[str, Any]]:
@@ -240,14 +262,6 @@ def _check_outputs(args: argparse.Namespace) -> None:
             raise UsageError(f"{option}: expected {' or '.join(suffixes)}, got: {path}")
         if not path.parent.is_dir():
             raise OutputError(f"{option}: no such folder; make it first: {path.parent}")
-
-
-def _window(args: argparse.Namespace, avatar: Any, stack: ExitStack) -> Any:
-    if not args.preview:
-        return None
-    from twinsdk.session.preview import Preview
-
-    return stack.enter_context(Preview(avatar, mirror=args.mirror))
 
 
 @contextmanager

@@ -8,9 +8,10 @@ kept in a temporary Motion-JPEG file meanwhile.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ from twinsdk.session.live import Step
 from twinsdk.session.timing import StageTimes
 from twinsdk.skinning import Skinner
 
-__all__ = ["Film", "TwinPainter"]
+__all__ = ["Film", "TwinPainter", "TwinPanels"]
 
 _HEIGHT_PX = 480
 _SHEET_MOMENTS = 8
@@ -61,7 +62,7 @@ class TwinPainter:
         self._skinner = Skinner(avatar)
         self._springs = Springs(avatar)
         self._renderer = Renderer(avatar.mesh, *size_px, antialias=antialias)
-        self._aspect = size_px[0] / size_px[1]
+        self._size_px = size_px
 
     def camera(self, frames: list[TwinFrame]) -> Camera:
         """Return a camera that holds the whole way of `frames`, legs only where they were seen."""
@@ -78,7 +79,11 @@ class TwinPainter:
             hips = skeleton.joint(roles["hips"])
             low[1] = np.median([frame.pose.world()[1][hips, 1] for frame in frames[::10]]) - 0.05
         corners = np.stack([low - np.array([0.12, 0.08, 0]), high + np.array([0.12, 0.16, 0])])
-        return Camera.framing(corners, 1.04, aspect=self._aspect)
+        return Camera.framing(corners, 1.04, aspect=self._size_px[0] / self._size_px[1])
+
+    def dark(self) -> U8:
+        """Return the panel of somebody who is not there."""
+        return np.zeros((self._size_px[1], self._size_px[0], 3), np.uint8)
 
     def draw(self, frame: TwinFrame, camera: Camera, *, media_ns: int) -> U8:
         """Return the picture (H, W, 3) of one twin frame; hair and skirt swing from the last one.
@@ -93,6 +98,38 @@ class TwinPainter:
             vertices, normals = self._skinner.vertices_and_normals(pose, frame.expressions)
         with self.times.measure("render"):
             return self._renderer.draw(vertices, normals, camera)
+
+
+class TwinPanels:
+    """One panel a person, side by side, each with a painter and a camera of their own.
+
+    Args:
+        avatar: Who is shown.
+        size_px: Width and height of a panel.
+        antialias: Rays across a pixel.
+    """
+
+    def __init__(self, avatar: Avatar, *, size_px: tuple[int, int], antialias: int = 2) -> None:
+        self._new_painter = partial(TwinPainter, avatar, size_px=size_px, antialias=antialias)
+        self._panels: dict[int, tuple[TwinPainter, Camera]] = {}
+
+    def add(self, frames: list[TwinFrame]) -> None:
+        """Add a panel for the person of `frames`, its camera holding the whole way of them."""
+        painter = self._new_painter()
+        self._panels[frames[0].avatar_id] = painter, painter.camera(frames)
+
+    def draw(self, frames: Sequence[TwinFrame], *, media_ns: int) -> U8:
+        """Return the panels as one picture; of a person who is not yet there a dark one."""
+        newest = {frame.avatar_id: frame for frame in frames}
+        for avatar_id in newest.keys() - self._panels.keys():
+            self.add([newest[avatar_id]])
+        pictures = [
+            painter.draw(newest[avatar_id], camera, media_ns=media_ns)
+            if avatar_id in newest
+            else painter.dark()
+            for avatar_id, (painter, camera) in sorted(self._panels.items())
+        ]
+        return np.concatenate(pictures, axis=1)
 
 
 class Film(Closing):
@@ -180,15 +217,22 @@ class Film(Closing):
 
     def _painted(self, wanted: set[int]) -> Iterator[tuple[_Moment, U8]]:
         """Yield the finished pictures: all of them for a video, else only the wanted ones."""
-        stage: tuple[TwinPainter, Camera] | None = None
+        panels: TwinPanels | None = None
         for moment, pixels in self._pictures():
-            if stage is None:
-                width = _even(pixels.shape[1] * _HEIGHT_PX / pixels.shape[0])
-                size = (max(360, min(640, width)), _HEIGHT_PX)
-                painter = TwinPainter(self._avatar, size_px=size)
-                stage = painter, painter.camera([m.frames[0] for m in self._moments if m.frames])
+            panels = panels or self._panels(pixels)
             if self._video is not None or moment.index in wanted:
-                yield moment, self._paint(moment, pixels, *stage)
+                yield moment, self._paint(moment, pixels, panels)
+
+    def _panels(self, pixels: U8) -> TwinPanels:
+        width = _even(pixels.shape[1] * _HEIGHT_PX / pixels.shape[0])
+        panels = TwinPanels(self._avatar, size_px=(max(360, min(640, width)), _HEIGHT_PX))
+        ways: dict[int, list[TwinFrame]] = {}
+        for moment in self._moments:
+            for frame in moment.frames:
+                ways.setdefault(frame.avatar_id, []).append(frame)
+        for way in ways.values():
+            panels.add(way)
+        return panels
 
     def _save_sheet(self, chosen: list[U8]) -> None:
         if self._sheet is not None and chosen:
@@ -209,15 +253,11 @@ class Film(Closing):
                 if image.index >= self._moments[-1].index:
                     break
 
-    def _paint(self, moment: _Moment, pixels: U8, painter: TwinPainter, camera: Camera) -> U8:
+    def _paint(self, moment: _Moment, pixels: U8, panels: TwinPanels) -> U8:
         left = pixels
         for observation in moment.observations:
             left = draw_observation(left, observation)
-        right = None
-        if moment.frames:
-            right = painter.draw(moment.frames[0], camera, media_ns=moment.media_ns)
-        if right is None:
-            right = np.zeros((_HEIGHT_PX, 360, 3), np.uint8)
+        right = panels.draw(moment.frames, media_ns=moment.media_ns)
         if self._mirror:
             left, right = left[:, ::-1], right[:, ::-1]
         both = np.ascontiguousarray(left), np.ascontiguousarray(right)

@@ -18,7 +18,14 @@ import numpy as np
 
 from twinsdk.avatar import load_avatar
 from twinsdk.bridge import Publisher
-from twinsdk.capture import FrameSource, SourceStatus, Tracker, open_tracker, tracker_config
+from twinsdk.capture import (
+    FrameSource,
+    SourceStatus,
+    Tracker,
+    TrackerConfig,
+    open_tracker,
+    tracker_config,
+)
 from twinsdk.core import quat
 from twinsdk.core.arrays import I32
 from twinsdk.core.avatar import Avatar
@@ -29,6 +36,7 @@ from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
 from twinsdk.core.image import Image
 from twinsdk.core.observation import Observation
 from twinsdk.core.pose import Pose
+from twinsdk.errors import UsageError
 from twinsdk.motion import BodyFitter, FitConfig
 from twinsdk.retarget import Retargeter
 from twinsdk.session.source import open_source
@@ -46,11 +54,16 @@ class SessionConfig:
 
     Attributes:
         mode: "light", "balanced" or "performance": how often hands and face are looked for.
+        people: How many people are followed at most, each with a twin.
+        follow: Whom to take where there are more: "largest", "nearest", "left", "right", or "X,Y",
+            a place in fractions of the picture; None takes whom the tracker finds.
         max_frames: Stop after so many source frames; None: at the source's end.
         fit: How landmarks become a pose.
     """
 
     mode: str = "balanced"
+    people: int = 1
+    follow: str | None = None
     max_frames: int | None = None
     fit: FitConfig = field(default_factory=FitConfig)
 
@@ -136,7 +149,7 @@ class Session(Closing):
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         try:
-            self._tracker = tracker or open_tracker(config=tracker_config(self.config.mode))
+            self._tracker = tracker or open_tracker(config=_tracking(self.config))
         except BaseException:
             self.close()
             raise
@@ -162,6 +175,17 @@ class Session(Closing):
     def stop(self) -> None:
         """Ask the loop to end after the frame it is at; safe from a signal handler."""
         self._stop.set()
+
+    def follow(self, x: float, y: float) -> None:
+        """Follow whoever is nearest to a place in the picture, in fractions of it, from now on.
+
+        Raises:
+            UsageError: The tracker follows whom it finds; say `follow` or `people` in the config.
+        """
+        choose = getattr(self._tracker, "follow", None)
+        if choose is None:
+            raise UsageError('follow: expected a session with config.follow, e.g. "largest"')
+        choose((x, y))
 
     @property
     def source(self) -> FrameSource:
@@ -307,6 +331,10 @@ class Session(Closing):
         )
         person.sequence = (person.sequence + 1) % 2**32
         return frame
+
+
+def _tracking(config: SessionConfig) -> TrackerConfig:
+    return replace(tracker_config(config.mode), people=config.people, follow=config.follow)
 
 
 def _looks_by_morphs(avatar: Avatar) -> bool:

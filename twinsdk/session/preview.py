@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from twinsdk.core.closing import Closing
 from twinsdk.render import side_by_side
 from twinsdk.render.overlay import draw_label, draw_observation
 from twinsdk.render.window import Window
-from twinsdk.session.film import TwinPainter
+from twinsdk.session.film import TwinPanels
 from twinsdk.session.live import Step
 
 __all__ = ["Preview"]
@@ -28,15 +30,25 @@ class Preview(Closing):
 
     Args:
         avatar: Who is shown.
-        mirror: Whether the picture is mirrored, as in a looking glass.
+        mirror: Whether the picture is mirrored, as in a looking glass; m turns it.
+        pick: Called with a place in the camera's picture, in fractions of it, when it is clicked.
 
     Raises:
         DeviceError: There is no display.
     """
 
-    def __init__(self, avatar: Avatar, *, mirror: bool = False) -> None:
+    def __init__(
+        self,
+        avatar: Avatar,
+        *,
+        mirror: bool = False,
+        pick: Callable[[float, float], None] | None = None,
+    ) -> None:
         self._window = Window("twinsdk")
-        self._painter = TwinPainter(avatar, size_px=_SIZE_PX, antialias=1)
+        if pick is not None:
+            self._window.on_click(partial(self._picked, pick))
+        self._camera_px = (1, 1)  # of the camera's part of the picture
+        self._panels = TwinPanels(avatar, size_px=_SIZE_PX, antialias=1)
         self._mirror = mirror
         self._newest: Step | None = None
         self._picture: U8 | None = None
@@ -62,10 +74,17 @@ class Preview(Closing):
             self._newest = step
             picture = self._picture
             self._wake.notify()
-        return self._window.show(picture)
+        shown = self._window.show(picture)
+        if self._window.key == "m":
+            self._mirror = not self._mirror
+        return shown
+
+    def _picked(self, pick: Callable[[float, float], None], column: int, row: int) -> None:
+        x, y = column / self._camera_px[0], row / self._camera_px[1]
+        if x < 1:
+            pick(1 - x if self._mirror else x, y)
 
     def _paint(self) -> None:
-        camera = None
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._ended or self._newest is not None)
@@ -75,17 +94,17 @@ class Preview(Closing):
             if step is None or not step.frames:
                 continue
             started = time.perf_counter()
-            camera = camera or self._painter.camera([step.frames[0]])
             left = step.image.pixels
             for observation in step.observations:
                 left = draw_observation(left, observation)
-            right = self._painter.draw(step.frames[0], camera, media_ns=step.media_ns)
+            right = self._panels.draw(step.frames, media_ns=step.media_ns)
             if self._mirror:
                 left, right = left[:, ::-1], right[:, ::-1]
             both = np.ascontiguousarray(left), np.ascontiguousarray(right)
             picture = side_by_side(*both, height=_HEIGHT_PX)
-            frame = step.frames[0]
-            label = f"{frame.state.value}  {frame.confidence:.0%}  q: quit"
+            self._camera_px = (left.shape[1] * _HEIGHT_PX // left.shape[0], _HEIGHT_PX)
+            people = "   ".join(f"{f.state.value} {f.confidence:.0%}" for f in step.frames)
+            label = f"{people}   m: mirror  q: quit"
             self._picture = draw_label(picture, label)
             self._rest(time.perf_counter() - started)
 
