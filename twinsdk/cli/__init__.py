@@ -21,6 +21,7 @@ _COMMANDS = (
     "capture",
     "retarget",
     "avatar",
+    "generate",
     "view",
     "record",
     "replay",
