@@ -28,7 +28,7 @@ _OTHER_HAND = (0.3, 0.5)
 # Arm lengths a second against the part: it rests there, it passes.
 _RESTING = (0.6, 1.6)
 # Shoulder to wrist in arm lengths: bent enough to touch hips, chest or head; hanging.
-_BENT = (0.86, 0.95)
+_BENT = (0.8, 0.91)
 _MOST = 0.35  # arm lengths: what is further is another pose than these arms can take
 _EASE_S = 0.05
 _LEAST_M = 1e-4
