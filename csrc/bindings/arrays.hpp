@@ -40,6 +40,7 @@ T* MutableOrNull(MaybeArray<T>& array) {
 void AddBody(py::module_& m);
 void AddNumbers(py::module_& m);
 void AddPoses(py::module_& m);
+void AddRecurrent(py::module_& m);
 void AddRetarget(py::module_& m);
 void AddSkinning(py::module_& m);
 void AddWire(py::module_& m);

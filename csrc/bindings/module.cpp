@@ -5,6 +5,7 @@ PYBIND11_MODULE(_kernel, m, pybind11::mod_gil_not_used()) {
   twinsdk::AddBody(m);
   twinsdk::AddNumbers(m);
   twinsdk::AddPoses(m);
+  twinsdk::AddRecurrent(m);
   twinsdk::AddRetarget(m);
   twinsdk::AddSkinning(m);
   twinsdk::AddWire(m);

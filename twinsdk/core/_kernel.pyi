@@ -31,6 +31,28 @@ def rotations_from_euler(
 ) -> None: ...
 def parse_numbers(text: bytes, out: _F64) -> tuple[int, int]: ...
 def format_numbers(rows: _F64, decimals: int) -> bytes: ...
+def recurrent_scratch_size(
+    *, width: int, hidden: int, layers: int, heads: int, rank: int, future: int
+) -> int: ...
+def recurrent_step(
+    *,
+    width: int,
+    hidden: int,
+    layers: int,
+    heads: int,
+    rank: int,
+    future: int,
+    matrices: _U16,
+    biases: _F32,
+    mean: _F32,
+    scale: _F32,
+    rows: _F32,
+    ticks: _F32,
+    state: _F32,
+    out: _F32,
+    scratch: _F32,
+    isa: str,
+) -> None: ...
 def two_bone(
     *,
     roots: _F32,

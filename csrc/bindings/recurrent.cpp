@@ -1,0 +1,69 @@
+// The recurrent network's step.
+#include "twinsdk/recurrent.hpp"
+
+#include <initializer_list>
+#include <string>
+
+#include "arrays.hpp"
+
+namespace twinsdk {
+namespace {
+
+Isa IsaNamed(const std::string& name) {
+  const Isa isa = name == "base" ? Isa::kBase : name == "avx2" ? Isa::kAvx2 : Isa::kAvx512;
+  Expect((name == "base" || name == "avx2" || name == "avx512") && Supported(isa), "isa");
+  return isa;
+}
+
+py::ssize_t ScratchSize(std::int64_t width, std::int64_t hidden, std::int64_t layers,
+                        std::int64_t heads, std::int64_t rank, std::int64_t future) {
+  return RecurrentScratchSize({width, hidden, layers, heads, rank, future});
+}
+
+void BindStep(std::int64_t width, std::int64_t hidden, std::int64_t layers, std::int64_t heads,
+              std::int64_t rank, std::int64_t future, const Array<std::uint16_t>& matrices,
+              const Array<float>& biases, const Array<float>& mean, const Array<float>& scale,
+              const Array<float>& rows, const Array<float>& ticks, Array<float>& state,
+              Array<float>& out, Array<float>& scratch, const std::string& isa) {
+  const RecurrentSizes sizes = {width, hidden, layers, heads, rank, future};
+  for (const std::int64_t size : {width, hidden, layers, heads, rank, future}) {
+    Expect(size > 0 && size <= 1 << 16, "sizes");
+  }
+  const std::int64_t people = ticks.size();
+  Expect(matrices.size() == RecurrentMatrixSize(sizes), "matrices");
+  Expect(biases.size() == RecurrentBiasSize(sizes), "biases");
+  Expect(mean.size() == width && scale.size() == width, "mean, scale");
+  Expect(rows.size() == people * width, "rows");
+  Expect(state.size() == people * layers * hidden, "state");
+  Expect(out.size() == people * (heads + future), "out");
+  Expect(scratch.size() == RecurrentScratchSize(sizes), "scratch");
+  const RecurrentJob job = {sizes,
+                            people,
+                            matrices.data(),
+                            biases.data(),
+                            mean.data(),
+                            scale.data(),
+                            rows.data(),
+                            ticks.data(),
+                            state.mutable_data(),
+                            out.mutable_data(),
+                            scratch.mutable_data()};
+  const Isa variant = IsaNamed(isa);
+  const py::gil_scoped_release release;
+  StepRecurrent(job, variant);
+}
+
+}  // namespace
+
+void AddRecurrent(py::module_& m) {
+  m.def("recurrent_scratch_size", &ScratchSize, py::kw_only(), py::arg("width"), py::arg("hidden"),
+        py::arg("layers"), py::arg("heads"), py::arg("rank"), py::arg("future"));
+  m.def("recurrent_step", &BindStep, py::kw_only(), py::arg("width"), py::arg("hidden"),
+        py::arg("layers"), py::arg("heads"), py::arg("rank"), py::arg("future"),
+        py::arg("matrices").noconvert(), py::arg("biases").noconvert(), py::arg("mean").noconvert(),
+        py::arg("scale").noconvert(), py::arg("rows").noconvert(), py::arg("ticks").noconvert(),
+        py::arg("state").noconvert(), py::arg("out").noconvert(), py::arg("scratch").noconvert(),
+        py::arg("isa"));
+}
+
+}  // namespace twinsdk
