@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import threading
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from twinsdk.bridge import AvatarDescriptor, Publisher
+from twinsdk.bridge.avatar_file import CHUNK_BYTES
 from twinsdk.bridge.keys import make_server_keys, pair
 from twinsdk.core import axes, quat
 from twinsdk.core.clock import now_ns
@@ -39,7 +41,7 @@ def program(tmp_path_factory):
     sources = sorted((CLIENT / "Runtime").rglob("*.cs")) + sorted((CLIENT / "test").glob("*.cs"))
     done = subprocess.run(
         [
-            "mcs", "-langversion:7", "-warnaserror", "-define:TWINSDK_LIBZMQ_SO5",
+            "mcs", "-langversion:7", "-warnaserror", "-define:TWINSDK_LIBZMQ_SO5;TWINSDK_NETMQ",
             f"-out:{made}", *map(str, sources),
         ],
         capture_output=True, text=True, check=False,
@@ -83,9 +85,10 @@ def streaming(publisher, make):
         thread.join()
 
 
+@pytest.mark.parametrize("transport", ["libzmq", "netmq"])
 @pytest.mark.parametrize("secure", [False, True])
 def test_a_live_stream_decodes_to_what_was_sent(
-    program, secure, descriptor_of_size, frame_on, tmp_path
+    program, secure, transport, descriptor_of_size, frame_on, tmp_path
 ):
     descriptor = descriptor_of_size(20)
     keys = make_server_keys(tmp_path) if secure else None
@@ -96,7 +99,7 @@ def test_a_live_stream_decodes_to_what_was_sent(
         place = publisher.endpoint
         if secure:
             place = pair("unity", endpoint=place, folder=tmp_path)
-        done = run(program, "live", place, 25)
+        done = run(program, "live", place, 25, transport)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     assert {line[2] for line in lines} == {f"{descriptor.hash:016x}"}
@@ -104,6 +107,32 @@ def test_a_live_stream_decodes_to_what_was_sent(
         sent = frame_on(descriptor, int(line[0])).pose.rotations[1]
         assert abs(abs(np.array(line[4:], np.float64) @ sent) - 1) < 1e-5
     assert "malformed 0" in done.stderr
+
+
+@pytest.mark.parametrize("begun", [0, CHUNK_BYTES, 2 * CHUNK_BYTES + 5])
+def test_the_avatars_file_arrives_whole_and_statistics_go_up(
+    program, begun, descriptor_of_size, frame_on, tmp_path
+):
+    content = b"glTF" + np.random.default_rng(3).bytes(2 * CHUNK_BYTES + 777)
+    file, folder = tmp_path / "me.vrm", tmp_path / "received"
+    file.write_bytes(content)
+    folder.mkdir()
+    name = hashlib.sha256(content).hexdigest()
+    (folder / f"{name}.part").write_bytes(content[:begun])  # what an earlier try left
+    descriptor = descriptor_of_size(4)
+    with (
+        Publisher("tcp://127.0.0.1:*", avatar=descriptor, avatar_file=file) as publisher,
+        streaming(publisher, lambda i: frame_on(descriptor, i, timestamp_ns=now_ns())),
+    ):
+        done = run(program, "file", publisher.endpoint, folder)
+        told = publisher.stats.receivers
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(folder / f"{name}.vrm")
+    assert [made.name for made in folder.iterdir()] == [f"{name}.vrm"]
+    assert (folder / f"{name}.vrm").read_bytes() == content
+    (seen,) = told.values()
+    assert seen.received > 20
+    assert 0 <= seen.age_p50_ms <= seen.age_p99_ms
 
 
 @pytest.mark.parametrize("kind", ["exact", "humanoid"])

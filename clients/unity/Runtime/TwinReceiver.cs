@@ -63,7 +63,12 @@ namespace TwinSdk
             {
                 TwinKeys keys = null;
                 string place = TwinToken.IsToken(endpoint) ? TwinToken.Parse(endpoint, out keys) : endpoint;
-                using (var client = new TwinClient(place, null, keys, "twinsdk Unity client"))
+#if TWINSDK_NETMQ
+                ITwinTransport transport = new NetMqTransport();
+#else
+                ITwinTransport transport = new LibZmqTransport();
+#endif
+                using (var client = new TwinClient(place, null, keys, "twinsdk Unity client", transport))
                 {
                     var frame = new TwinFrame();
                     while (running)

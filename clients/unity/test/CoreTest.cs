@@ -1,5 +1,6 @@
 // The C# client without an engine, under mono:
-//   golden FOLDER | damage FOLDER | jitter | live ENDPOINT_OR_TOKEN N | scene ENDPOINT exact|humanoid
+//   golden FOLDER | damage FOLDER | jitter | live ENDPOINT_OR_TOKEN N [netmq] | file ENDPOINT FOLDER |
+//   scene ENDPOINT exact|humanoid
 
 using System;
 using System.Collections.Generic;
@@ -88,9 +89,67 @@ static class CoreTest
         Check(welcome.Avatars.Count == 2 && welcome.Avatars[1].Newest == null, "welcome");
         Check(Convert.ToBase64String(welcome.Avatars[0].Newest)
             == Convert.ToBase64String(File.ReadAllBytes(folder + "/packed48.bin")), "newest");
+        Versions(folder, descriptor, welcome);
         var pong = (Pong)Wire.DecodeState(File.ReadAllBytes(folder + "/pong.bin"));
         Check(pong.T0Ns == 1000000000123 && pong.T1Ns == -5 && pong.T2Ns == 1000000456789, "pong");
         Check(((Refusal)Wire.DecodeState(File.ReadAllBytes(folder + "/refusal.bin"))).Reason == "no", "refusal");
+    }
+
+    // Files, what the minor version before wrote, what a later one writes, and another major.
+    static void Versions(string folder, TwinDescriptor descriptor, Welcome welcome)
+    {
+        Func<string, byte[]> bytes = name => File.ReadAllBytes(folder + "/" + name + ".bin");
+        Check(FileFetch.Sound(welcome.Avatars[0]) && !FileFetch.Sound(welcome.Avatars[1]), "offers");
+        var chunk = (FileChunk)Wire.DecodeState(bytes("chunk"));
+        Check(Convert.ToBase64String(chunk.Sha256) == Convert.ToBase64String(welcome.Avatars[0].File), "chunk");
+        var before = (Welcome)Wire.DecodeState(bytes("former/welcome"));
+        Check(before.Avatars.Count == 2 && before.Avatars[0].File == null, "former welcome");
+        Check(((TwinDescriptor)Wire.DecodeState(bytes("former/descriptor"))).Hash == descriptor.Hash, "former descriptor");
+        Wire.DecodePose(bytes("former/packed48"), new TwinFrame());
+        Check(((Pong)Wire.DecodeState(bytes("later_pong"))).T1Ns == -5, "later pong");
+        Refused(() => Wire.DecodeState(bytes("later_kind")), "unknown state message");
+        Refused(() => Wire.DecodePose(bytes("other_major"), new TwinFrame()), "expected wire version 1, got 2; update");
+    }
+
+    static void Refused(Action read, string words)
+    {
+        try
+        {
+            read();
+        }
+        catch (WireException error)
+        {
+            Check(error.Message.Contains(words), error.Message);
+            return;
+        }
+        Check(false, "not refused: " + words);
+    }
+
+    static void Fetch(string endpoint, string folder)
+    {
+        using (var client = new TwinClient(endpoint))
+        {
+            var frame = new TwinFrame();
+            string path = null;
+            long start = TwinClient.NowNs();
+            while (path == null)
+            {
+                Check(TwinClient.NowNs() - start < 20000000000, "no file came");
+                client.Poll(20, frame);
+                path = client.AvatarFile(3, folder);
+            }
+            Console.WriteLine(path);
+            long whole = TwinClient.NowNs();
+            while (TwinClient.NowNs() - whole < 1500000000) client.Poll(20, frame);
+        }
+    }
+
+    static ITwinTransport Transport(string name)
+    {
+#if TWINSDK_NETMQ
+        if (name == "netmq") return new NetMqTransport();
+#endif
+        return new LibZmqTransport();
     }
 
     static void Damage(string folder)
@@ -154,11 +213,11 @@ static class CoreTest
         Check(off[off.Count * 95 / 100] < 0.0012f, "uneven: " + off[off.Count * 95 / 100]);
     }
 
-    static void Live(string endpoint, int count)
+    static void Live(string endpoint, int count, string transport)
     {
         TwinKeys keys = null;
         if (TwinToken.IsToken(endpoint)) endpoint = TwinToken.Parse(endpoint, out keys);
-        using (var client = new TwinClient(endpoint, null, keys))
+        using (var client = new TwinClient(endpoint, null, keys, "test", Transport(transport)))
         {
             var frame = new TwinFrame();
             for (int i = 0; i < count; i++)
@@ -223,7 +282,8 @@ static class CoreTest
             if (words[0] == "golden") Golden(words[1]);
             else if (words[0] == "damage") Damage(words[1]);
             else if (words[0] == "jitter") Jitter();
-            else if (words[0] == "live") Live(words[1], int.Parse(words[2], CultureInfo.InvariantCulture));
+            else if (words[0] == "live") Live(words[1], int.Parse(words[2], CultureInfo.InvariantCulture), words.Length > 3 ? words[3] : "");
+            else if (words[0] == "file") Fetch(words[1], words[2]);
             else if (words[0] == "scene") Scene(words[1], words[2]);
             else return 2;
             return 0;

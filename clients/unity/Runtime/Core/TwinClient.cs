@@ -5,12 +5,10 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 
 namespace TwinSdk
 {
-    /// <summary>CURVE keys as Z85 text.</summary>
+    /// <summary>CURVE keys as Z85 text; ClientPublic may be left out.</summary>
     public sealed class TwinKeys
     {
         public string ServerPublic, ClientPublic, ClientSecret;
@@ -20,7 +18,7 @@ namespace TwinSdk
     {
         sealed class Track
         {
-            public ZmqSocket Socket;
+            public ITwinSocket Socket;
             public ulong Session;
             public uint Sequence;
             public long SendNs;
@@ -29,15 +27,19 @@ namespace TwinSdk
 
         readonly string endpoint, name;
         readonly TwinKeys keys;
-        readonly IntPtr context;
-        readonly ZmqSocket state;
+        readonly ITwinTransport transport;
+        readonly ITwinSocket state;
         readonly Dictionary<uint, Track> tracks = new Dictionary<uint, Track>();
         readonly Dictionary<ulong, TwinDescriptor> descriptors = new Dictionary<ulong, TwinDescriptor>();
         readonly Dictionary<ulong, long> asked = new Dictionary<ulong, long>();
         readonly Queue<KeyValuePair<uint, byte[]>> ready = new Queue<KeyValuePair<uint, byte[]>>();
         readonly List<KeyValuePair<long, long>> samples = new List<KeyValuePair<long, long>>();
-        PollList waiting;
         long helloDueNs, pingDueNs, bestDelay = long.MaxValue, bestOffset;
+        readonly Queue<float> ages = new Queue<float>();
+        readonly Dictionary<uint, Welcome.Entry> offers = new Dictionary<uint, Welcome.Entry>();
+        FileFetch fetch;
+        long statisticsDueNs, newestNs, askedFileNs;
+        ulong told;
         int pings;
         bool disposed;
 
@@ -49,15 +51,15 @@ namespace TwinSdk
         /// <summary>A haptic pulse came; called inside Poll.</summary>
         public Action<Haptic> OnHaptic;
 
-        public TwinClient(string endpoint, string stateEndpoint = null, TwinKeys keys = null, string name = "twinsdk C# client")
+        /// <param name="transport">libzmq unless given; disposed with the client.</param>
+        public TwinClient(string endpoint, string stateEndpoint = null, TwinKeys keys = null,
+            string name = "twinsdk C# client", ITwinTransport transport = null)
         {
             this.endpoint = endpoint;
             this.keys = keys;
             this.name = name;
-            context = Native.zmq_ctx_new();
-            state = new ZmqSocket(context, ZmqSocket.Dealer, 64, 1 << 20, keys);
-            state.Connect(stateEndpoint ?? StateOf(endpoint));
-            Build();
+            this.transport = transport ?? new LibZmqTransport();
+            state = this.transport.ConnectState(stateEndpoint ?? StateOf(endpoint), keys);
         }
 
         /// <summary>Monotonic nanoseconds of this process.</summary>
@@ -88,7 +90,7 @@ namespace TwinSdk
                 Housekeep();
                 long left = Math.Max(0, deadline - NowNs());
                 long wait = ready.Count > 0 || left == 0 ? 0 : Math.Min(left / 1000000 + 1, 50);
-                waiting.Wait(wait);
+                transport.Wait(wait);
                 ServeState();
                 while (ready.Count > 0)
                 {
@@ -110,7 +112,7 @@ namespace TwinSdk
             disposed = true;
             foreach (var track in tracks.Values) track.Socket.Dispose();
             state.Dispose();
-            Native.zmq_ctx_term(context);
+            transport.Dispose();
         }
 
         static string StateOf(string pose)
@@ -125,21 +127,9 @@ namespace TwinSdk
         {
             if (tracks.ContainsKey(avatar) || tracks.Count >= 256) return;
             // A socket each: CONFLATE keeps one message over all topics of a socket.
-            var socket = new ZmqSocket(context, ZmqSocket.Sub, 1, 1 << 17, keys);
-            socket.Conflate();
             var topic = new byte[8] { (byte)'T', (byte)'W', (byte)'N', Wire.Version, 0, 0, 0, 0 };
             for (int i = 0; i < 4; i++) topic[4 + i] = (byte)(avatar >> (8 * i));
-            socket.Subscribe(topic);
-            socket.Connect(endpoint);
-            tracks.Add(avatar, new Track { Socket = socket });
-            Build();
-        }
-
-        void Build()
-        {
-            var sockets = new List<IntPtr> { state.Handle };
-            foreach (var track in tracks.Values) sockets.Add(track.Socket.Handle);
-            waiting = new PollList(sockets);
+            tracks.Add(avatar, new Track { Socket = transport.ConnectPose(endpoint, topic, keys) });
         }
 
         void Housekeep()
@@ -155,6 +145,44 @@ namespace TwinSdk
                 pingDueNs = now + (pings++ < 10 ? 100000000 : 1000000000);
                 state.Send(Wire.EncodePing(now));
             }
+            if (now >= statisticsDueNs)
+            {
+                statisticsDueNs = now + 1000000000;
+                if (Received != told) Report(now);
+            }
+        }
+
+        void Report(long now)
+        {
+            told = Received;
+            float[] sorted = ages.ToArray();
+            Array.Sort(sorted);
+            state.Send(Wire.EncodeStatistics(Received, Lost, sorted[sorted.Length / 2],
+                sorted[sorted.Length * 99 / 100], (now - newestNs) / 1e6f));
+        }
+
+        /// <summary>
+        /// Fetches the avatar's file into a folder; call it between Polls. Returns its path once it is here and
+        /// whole, null while it is on its way or where nobody gives it away.
+        /// </summary>
+        public string AvatarFile(uint avatar, string folder)
+        {
+            Welcome.Entry offer;
+            if (!offers.TryGetValue(avatar, out offer)) return null;
+            if (fetch == null || !fetch.IsOf(offer.File))
+            {
+                fetch = new FileFetch(offer.File, offer.FileBytes, folder);
+                askedFileNs = 0;
+            }
+            if (fetch.Done) return fetch.Path;
+            if (askedFileNs == 0 || NowNs() - askedFileNs > 500000000) AskFile();
+            return null;
+        }
+
+        void AskFile()
+        {
+            askedFileNs = NowNs();
+            state.Send(Wire.EncodeFileRequest(fetch.Sha256, fetch.Offset));
         }
 
         bool Take(uint avatar, byte[] data, TwinFrame frame)
@@ -164,9 +192,10 @@ namespace TwinSdk
             {
                 Wire.DecodePose(data, frame);
             }
-            catch (WireException)
+            catch (WireException error)
             {
                 Malformed++;
+                if (Wire.IsPose(data) && data[3] != Wire.Version) Refusal = error.Message;
                 return false;
             }
             TwinDescriptor known;
@@ -205,7 +234,10 @@ namespace TwinSdk
             track.Sequence = frame.Sequence;
             track.SendNs = frame.SendNs;
             Received++;
-            helloDueNs = Math.Max(helloDueNs, NowNs() + 500000000);
+            newestNs = NowNs();
+            ages.Enqueue((newestNs - ToLocal(frame.CaptureNs)) / 1e6f);
+            if (ages.Count > 600) ages.Dequeue();
+            helloDueNs = Math.Max(helloDueNs, newestNs + 500000000);
             return true;
         }
 
@@ -244,6 +276,10 @@ namespace TwinSdk
                 }
                 else if (message is Pong) AddSample((Pong)message, arrived);
                 else if (message is Haptic) { if (OnHaptic != null) OnHaptic((Haptic)message); }
+                else if (message is FileChunk)
+                {
+                    if (fetch != null && fetch.Add((FileChunk)message) && !fetch.Done) AskFile();
+                }
                 else if (message is Refusal) Refusal = ((Refusal)message).Reason;
             }
         }
@@ -254,6 +290,7 @@ namespace TwinSdk
             foreach (var entry in welcome.Avatars)
             {
                 Follow(entry.Avatar);
+                if (FileFetch.Sound(entry) && offers.Count < 256) offers[entry.Avatar] = entry;
                 if (!descriptors.ContainsKey(entry.Descriptor)) Ask(entry.Descriptor);
                 Track track;
                 if (tracks.TryGetValue(entry.Avatar, out track) && track.Session == 0) track.Waiting = entry.Newest;
@@ -288,51 +325,6 @@ namespace TwinSdk
                     bestOffset = sample.Value;
                 }
             }
-        }
-    }
-
-    /// <summary>The one line of text that lets a device in.</summary>
-    public static class TwinToken
-    {
-        const string Start = "twin1-", Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
-
-        public static bool IsToken(string text) { return text.Trim().StartsWith(Start, StringComparison.Ordinal); }
-
-        /// <summary>Returns the endpoint in a token and its keys; the public key is left to libzmq.</summary>
-        /// <exception cref="ArgumentException">It is no token, or was not copied whole.</exception>
-        public static string Parse(string text, out TwinKeys keys)
-        {
-            byte[] data;
-            try
-            {
-                string encoded = text.Trim().Substring(IsToken(text) ? Start.Length : 0).Replace('-', '+').Replace('_', '/');
-                data = Convert.FromBase64String(encoded + new string('=', (4 - encoded.Length % 4) % 4));
-            }
-            catch (FormatException) { data = new byte[0]; }
-            bool whole = IsToken(text) && data.Length > 68;
-            if (whole)
-            {
-                using (var sha = SHA256.Create())
-                {
-                    byte[] digest = sha.ComputeHash(data, 4, data.Length - 4);
-                    for (int i = 0; i < 4; i++) whole &= digest[i] == data[i];
-                }
-            }
-            if (!whole) throw new ArgumentException("expected a whole line that starts with " + Start);
-            keys = new TwinKeys { ServerPublic = Encode(data, 4), ClientSecret = Encode(data, 36) };
-            keys.ClientPublic = Curve.PublicOf(keys.ClientSecret);
-            return Encoding.UTF8.GetString(data, 68, data.Length - 68);
-        }
-
-        static string Encode(byte[] data, int at)
-        {
-            var text = new StringBuilder(40);
-            for (int block = at; block < at + 32; block += 4)
-            {
-                uint value = (uint)data[block] << 24 | (uint)data[block + 1] << 16 | (uint)data[block + 2] << 8 | data[block + 3];
-                for (uint divisor = 85 * 85 * 85 * 85; divisor > 0; divisor /= 85) text.Append(Z85[(int)(value / divisor % 85)]);
-            }
-            return text.ToString();
         }
     }
 }

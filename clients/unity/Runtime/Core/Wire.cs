@@ -63,6 +63,8 @@ namespace TwinSdk
             public uint Avatar;
             public ulong Descriptor;
             public byte[] Newest; // null before the first frame
+            public byte[] File; // SHA-256 of the avatar's file, null where it is not given away
+            public ulong FileBytes;
         }
 
         public ulong Session;
@@ -77,7 +79,7 @@ namespace TwinSdk
 
     public sealed class Refusal { public string Reason = ""; }
 
-    public static class Wire
+    public static partial class Wire
     {
         public const byte Version = 1;
         public const int PrefixBytes = 16, MaxJoints = 4096, MaxList = 4096;
@@ -242,7 +244,7 @@ namespace TwinSdk
             if (array.Length != count) array = new float[count];
         }
 
-        /// <summary>Returns a Welcome, TwinDescriptor, Pong, Haptic or Refusal.</summary>
+        /// <summary>Returns a Welcome, TwinDescriptor, Pong, Haptic, FileChunk or Refusal.</summary>
         /// <exception cref="WireException">It is malformed or of a kind unknown here.</exception>
         public static object DecodeState(byte[] data)
         {
@@ -278,6 +280,8 @@ namespace TwinSdk
                     {
                         Device = (int)haptic.Kind, Amplitude = haptic.Amplitude, DurationS = haptic.DurationS,
                     };
+                case W.Body.FileChunk:
+                    return ReadChunk(envelope.BodyAsFileChunk());
                 case W.Body.Refusal:
                     return new Refusal { Reason = envelope.BodyAsRefusal().Reason ?? "" };
                 default:
@@ -295,12 +299,9 @@ namespace TwinSdk
             {
                 var item = table.Avatars(i).Value;
                 var entry = new Welcome.Entry { Avatar = item.Avatar, Descriptor = item.Descriptor };
-                int size = Checked(item.NewestLength, 1 << 17);
-                if (size > 0)
-                {
-                    entry.Newest = new byte[size];
-                    for (int b = 0; b < size; b++) entry.Newest[b] = item.Newest(b);
-                }
+                entry.Newest = Bytes(Checked(item.NewestLength, 1 << 17), item.Newest);
+                entry.File = Bytes(Checked(item.FileLength, 32), item.File);
+                entry.FileBytes = item.FileBytes;
                 welcome.Avatars.Add(entry);
             }
             return welcome;
@@ -331,34 +332,6 @@ namespace TwinSdk
         {
             if (count < 0 || count > most) throw new WireException("a list of " + count);
             return count;
-        }
-
-        public static byte[] EncodeHello(string client)
-        {
-            var builder = new FlatBufferBuilder(128);
-            var name = builder.CreateString(client);
-            var codecs = W.Hello.CreateCodecsVector(builder, new ushort[] { 0, 1, 2 });
-            var body = W.Hello.CreateHello(builder, name, Version, Version, codecs);
-            return Envelope(builder, W.Body.Hello, body.Value);
-        }
-
-        public static byte[] EncodePing(long t0Ns)
-        {
-            var builder = new FlatBufferBuilder(64);
-            return Envelope(builder, W.Body.Ping, W.Ping.CreatePing(builder, t0Ns).Value);
-        }
-
-        public static byte[] EncodeRequest(ulong hash)
-        {
-            var builder = new FlatBufferBuilder(64);
-            var body = W.DescriptorRequest.CreateDescriptorRequest(builder, hash);
-            return Envelope(builder, W.Body.DescriptorRequest, body.Value);
-        }
-
-        static byte[] Envelope(FlatBufferBuilder builder, W.Body kind, int body)
-        {
-            W.Envelope.FinishEnvelopeBuffer(builder, W.Envelope.CreateEnvelope(builder, kind, body));
-            return builder.SizedByteArray();
         }
     }
 }

@@ -65,7 +65,41 @@ namespace TwinSdk
         public void Wait(long milliseconds) { Native.zmq_poll(items, count, (IntPtr)milliseconds); }
     }
 
-    sealed class ZmqSocket : IDisposable
+    /// <summary>libzmq itself: the fastest, and the one whose sockets can keep the newest message only.</summary>
+    public sealed class LibZmqTransport : ITwinTransport
+    {
+        readonly IntPtr context = Native.zmq_ctx_new();
+        readonly List<IntPtr> handles = new List<IntPtr>();
+        PollList waiting;
+
+        public ITwinSocket ConnectState(string endpoint, TwinKeys keys)
+        {
+            return Connected(new ZmqSocket(context, ZmqSocket.Dealer, 64, 1 << 20, keys), endpoint);
+        }
+
+        public ITwinSocket ConnectPose(string endpoint, byte[] topic, TwinKeys keys)
+        {
+            var socket = new ZmqSocket(context, ZmqSocket.Sub, 1, 1 << 17, keys);
+            socket.Conflate();
+            socket.Subscribe(topic);
+            return Connected(socket, endpoint);
+        }
+
+        ZmqSocket Connected(ZmqSocket socket, string endpoint)
+        {
+            socket.Connect(endpoint);
+            handles.Add(socket.Handle);
+            waiting = new PollList(handles);
+            return socket;
+        }
+
+        public void Wait(long milliseconds) { waiting.Wait(milliseconds); }
+
+        /// <summary>After its sockets.</summary>
+        public void Dispose() { Native.zmq_ctx_term(context); }
+    }
+
+    sealed class ZmqSocket : ITwinSocket
     {
         public const int Sub = 2, Dealer = 5;
         const int DontWait = 1, RcvMore = 13;
@@ -89,7 +123,7 @@ namespace TwinSdk
             if (keys != null)
             {
                 Set(50, Text(keys.ServerPublic));
-                Set(48, Text(keys.ClientPublic));
+                Set(48, Text(keys.ClientPublic ?? Curve.PublicOf(keys.ClientSecret)));
                 Set(49, Text(keys.ClientSecret));
             }
         }
@@ -107,10 +141,8 @@ namespace TwinSdk
             if (Native.zmq_connect(Handle, Text(endpoint)) != 0) throw new ZmqException("connect " + endpoint);
         }
 
-        /// <summary>Sends if the queue has room; a message that finds none is dropped.</summary>
         public void Send(byte[] data) { Native.zmq_send(Handle, data, (UIntPtr)data.Length, DontWait); }
 
-        /// <summary>Returns the next message, null where there is none. One part only.</summary>
         public byte[] Receive()
         {
             int size = Native.zmq_recv(Handle, buffer, (UIntPtr)buffer.Length, DontWait);
@@ -151,12 +183,6 @@ namespace TwinSdk
             Handle = IntPtr.Zero;
         }
     }
-}
-
-namespace TwinSdk
-{
-    using System.Runtime.InteropServices;
-    using System.Text;
 
     static class Curve
     {
