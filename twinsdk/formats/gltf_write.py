@@ -18,6 +18,7 @@ from twinsdk.formats.build import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, Builder
 from twinsdk.formats.extras import EXTRAS_KEY, plain
 from twinsdk.formats.glb import write_glb
 from twinsdk.formats.kept import restored
+from twinsdk.formats.mesh_read import UNIT_TOLERANCE
 
 __all__ = ["GENERATOR", "WriteReport", "joint_nodes", "write_avatar"]
 
@@ -215,6 +216,7 @@ def _merged(skin: Skin) -> tuple[U16, F32]:
 def _unit(normals: F32) -> F32:
     length = np.linalg.norm(normals.astype(np.float64), axis=1, keepdims=True)
     unit = np.where(length > 1e-6, normals / np.maximum(length, 1e-6), [0.0, 1.0, 0.0])
+    unit = np.where(np.abs(length - 1) < UNIT_TOLERANCE, normals, unit)
     result: F32 = unit.astype(np.float32)
     return result
 

@@ -23,6 +23,7 @@ _MAX_MORPH_BYTES = 2 << 30
 _MAX_VERTICES = 8_000_000
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _IDENTITY_TOLERANCE = 1e-6
+UNIT_TOLERANCE = 1e-6
 
 
 @dataclass(kw_only=True)
@@ -238,7 +239,9 @@ class MeshReader:
                 normals[start : start + len(part.normals)] = part.normals
             start += len(part.vertices)
         length = np.linalg.norm(normals, axis=1, keepdims=True)
-        normals = np.where(length > 1e-9, normals / np.maximum(length, 1e-9), fallback)
+        unit = np.where(length > 1e-9, normals / np.maximum(length, 1e-9), fallback)
+        # What is of unit length but for rounding is kept bit for bit.
+        normals = np.where(np.abs(length - 1) < UNIT_TOLERANCE, normals, unit)
         mesh = Mesh(
             vertices=vertices.astype(np.float32),
             normals=normals.astype(np.float32),

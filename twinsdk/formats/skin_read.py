@@ -22,6 +22,8 @@ from twinsdk.formats.nodes import JointSpace, NodeTree
 __all__ = ["SkinBinder"]
 
 _BIND_TOLERANCE = 1e-4
+# Of float32 matrices that multiply to nothing: a file that we wrote is read as it stands.
+_SAME = 1e-5
 _HALF_TURN = np.diag([-1.0, 1.0, -1.0, 1.0])
 _MAX_SETS = 16
 
@@ -69,12 +71,13 @@ class SkinBinder:
         if not len(used):
             return joints, weights, self._turn @ (posed[0] if len(posed) else np.eye(4))
         first = used[np.argmin(members[used])]
-        matrix = self._turn @ posed[first]
+        matrix = _exact(self._turn @ posed[first])
         if abs(np.linalg.det(matrix[:3, :3])) < 1e-18:
             raise FormatError(f"{where}: skin: expected invertible bind matrices")
         # inv(rest) posed = S IBM in the turned frame; dividing by `matrix` gives joint_from_world.
-        bind = np.linalg.inv(self._rest[members[used]]) @ self._turn @ posed[used]
-        bind = bind @ np.linalg.inv(matrix)
+        placed = self._turn @ self._tree.world[nodes[used]]
+        scale = _exact(np.linalg.inv(self._rest[members[used]]) @ placed)
+        bind = scale @ inverse[used] @ np.linalg.inv(matrix)
         if self._agree(members[used], bind):
             return joints, weights, matrix
         self.notes.append(f"{where}: its skin has another bind pose and was bound anew at rest")
@@ -150,3 +153,10 @@ class SkinBinder:
         for j, matrix in self._bind.items():
             bind[j] = matrix
         return bind
+
+
+def _exact(matrix: F64) -> F64:
+    """Return matrices (..., 4, 4) with those that are the identity but for rounding set to it."""
+    near = np.abs(matrix - np.eye(4)).max((-2, -1), keepdims=True) < _SAME
+    kept: F64 = np.where(near, np.eye(4), matrix)
+    return kept
