@@ -286,3 +286,27 @@ def test_the_streamed_file_is_served_as_it_was_prepared_and_statistics_go_up(
             assert (seen.received, seen.lost) == (5, 1)
 
     run(scenario())
+
+
+def test_a_browser_that_reads_nothing_more_is_cut_off(descriptor_of_size, frame_on):
+    async def scenario():
+        async with streaming(descriptor_of_size(4000), frame_on) as (gateway, _):
+            host, port = gateway.url.removeprefix("http://").rstrip("/").split(":")
+            _, writer = await asyncio.open_connection(host, int(port), limit=1 << 10)
+            writer.write(
+                f"GET /stream HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
+                "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+            )
+            while gateway.clients == 0:
+                await asyncio.sleep(0.05)
+            while gateway.clients > 0:
+                await asyncio.sleep(0.1)
+            with pytest.raises(ConnectionError):
+                while True:  # the connection itself is gone, not only its place in the list
+                    writer.write(bytes(1000))
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
+            writer.transport.abort()
+
+    run(scenario())

@@ -271,10 +271,12 @@ class Gateway:
                         client.wake.set()
                 self._announce()
                 for pulse in subscriber.haptics():
-                    self._tell_all(pack(pulse))
+                    for client in self._clients:
+                        client.tell(pack(pulse))
         except TwinError as error:
             self.failure = error
-            self._tell_all(pack(Refusal(reason=str(error)[:500])))
+            for client in self._clients:
+                client.tell(pack(Refusal(reason=str(error)[:500])))
 
     def _announce(self) -> None:
         """Greet everybody again when an avatar joined or the publisher was restarted."""
@@ -307,10 +309,6 @@ class Gateway:
             )
         )
 
-    def _tell_all(self, data: bytes) -> None:
-        for client in self._clients:
-            client.tell(data)
-
     def _publisher_now(self) -> int:
         return self._subscriber.sync.to_publisher(self._subscriber.clock())
 
@@ -342,6 +340,9 @@ class Gateway:
             self._clients.discard(client)
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
+            if socket.exception() is not None and request.transport is not None:
+                # Whoever reads nothing would hold up the farewell, and with it the connection.
+                request.transport.abort()
         return socket
 
     def _within_rate(self, client: _Client) -> bool:
