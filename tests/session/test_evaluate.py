@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from twinsdk.cli import main
 from twinsdk.core import quat
 from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
 from twinsdk.core.landmarks import BODY_NAMES, ImageLandmarks, Landmarks
@@ -24,7 +27,7 @@ from twinsdk.session.evaluate_methods import (
 )
 from twinsdk.session.truth_film import contacts_of
 from twinsdk.session.truth_motion import perform, with_face_and_fingers
-from twinsdk.session.truth_take import TAKE_VERSION, Take
+from twinsdk.session.truth_take import TAKE_VERSION, Take, save_take
 
 FPS = 30.0
 BONES = ((0, 1), (1, 2))
@@ -218,6 +221,18 @@ def test_all_methods_fill_the_table():
     assert len(table.splitlines()) == 2 + len(told) + 1
     assert all(row.name in table for row in told)
     assert "31.4" in table.splitlines()[-1]
+
+
+def test_the_command_judges_takes_filmed_before_and_writes_all_figures(tmp_path, capsys):
+    save_take(rendered_take(), tmp_path / "one.npz")
+    out = tmp_path / "figures.json"
+    assert main(["evaluate", "capture", "--data", str(tmp_path), "--json", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("| measure |")
+    figures = json.loads(out.read_text())
+    assert figures["takes"][0]["name"] == "x"
+    assert figures["means"]["raw"]["position"] < 1e-3
+    assert figures["means"]["ours"]["recovery"] is None  # nobody left: not a number
 
 
 def rendered_take() -> Take:
