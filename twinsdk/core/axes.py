@@ -13,11 +13,15 @@ from twinsdk.core.arrays import Array
 
 __all__ = [
     "gltf_from_mediapipe",
+    "gltf_from_openxr",
+    "gltf_from_openxr_quat",
     "gltf_from_unity",
     "gltf_from_unity_quat",
     "gltf_from_unreal",
     "gltf_from_unreal_quat",
     "gltf_from_z_up",
+    "openxr_from_unity",
+    "openxr_from_unity_quat",
     "unity_from_gltf",
     "unity_from_gltf_quat",
     "unreal_from_gltf",
@@ -34,6 +38,29 @@ def gltf_from_z_up(points: Array) -> Array:
     """Return points (..., 3) of a Z-up scene facing -Y (Blender, anny) in ours: (x, z, -y)."""
     p = np.asarray(points)
     return np.stack([p[..., 0], p[..., 2], -p[..., 1]], axis=-1)
+
+
+def gltf_from_openxr(points: Array) -> Array:
+    """Return points (..., 3) of OpenXR's and WebXR's spaces (forward is -Z) in ours: (-x, y, -z).
+
+    It is half a turn about +Y: somebody who faces forward there faces +Z here.
+    """
+    return np.asarray(points) * np.array([-1, 1, -1], np.asarray(points).dtype)
+
+
+def gltf_from_openxr_quat(q: Array) -> Array:
+    """Return rotations (..., 4) of OpenXR's axes in ours: (-x, y, -z, w)."""
+    return np.asarray(q) * np.array([-1, 1, -1, 1], np.asarray(q).dtype)
+
+
+def openxr_from_unity(points: Array) -> Array:
+    """Return points (..., 3) of Unity's XR (left-handed, forward +Z) in OpenXR's: (x, y, -z)."""
+    return np.asarray(points) * np.array([1, 1, -1], np.asarray(points).dtype)
+
+
+def openxr_from_unity_quat(q: Array) -> Array:
+    """Return rotations (..., 4) of Unity's axes in OpenXR's: (-x, -y, z, w)."""
+    return np.asarray(q) * np.array([-1, -1, 1, 1], np.asarray(q).dtype)
 
 
 def unity_from_gltf(points: Array) -> Array:
