@@ -122,16 +122,16 @@ class FrameIk:
             goals.append((there[role], offset))
         rotations = np.zeros((len(clip), len(target.skeleton), 4))
         roots = np.zeros((len(clip), 3))
-        start = time.perf_counter()
+        start = time.process_time()
         for t in range(len(clip)):
             if t == 1:
-                start = time.perf_counter()
+                start = time.process_time()
             for task, (i, offset) in zip(tasks, goals, strict=True):
                 x, y, z, w = quat.multiply(turns[t, i], offset)
                 task.set_target(mink.SE3(wxyz_xyz=np.array([w, x, y, z, *places[t, i]])))
             _solve(mink, configuration, tasks, model, IK_ROUNDS if t else IK_FIRST_ROUNDS)
             rotations[t], roots[t] = _read(configuration.q, target.skeleton, starts)
-        self.frames_s.append((len(clip) - 1) / (time.perf_counter() - start))
+        self.frames_s.append((len(clip) - 1) / (time.process_time() - start))
         return MotionClip(
             skeleton=target.skeleton,
             fps=clip.fps,

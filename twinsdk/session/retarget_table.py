@@ -113,7 +113,7 @@ def _speed(speed: dict[str, Any]) -> str:
         ("BVH of 31 joints read, frames/s", *(f"{v:,.0f}" for v in speed["bvh_frames_s"])),
         ("GLB of 76 clips read, s", *(f"{v:.2f}" for v in speed["glb_76_clips_s"])),
     ]
-    text = "One core.\n\n" + table(("", "best", "median"), rows)
+    text = "One core, processor time.\n\n" + table(("", "best", "median"), rows)
     steps = ", ".join(f"{k} {m:.0f} (p99 {p:.0f})" for k, (m, p) in speed["step_us"].items())
     return f"{text}\n\nMicroseconds of a live frame, median: {steps}."
 

@@ -124,8 +124,8 @@ def _added(joints: list[_Joint], rng: np.random.Generator) -> list[_Joint]:
     """Add twist joints, ends, hair, and things that hang from chest and hips."""
     out: list[_Joint] = []
     by_name = {joint.name: joint for joint in joints}
-    twist = {side + part for side in SIDES for part in ("LowerArm", "Hand", "LowerLeg", "Foot")}
-    twist = {name for name in twist if rng.random() < 0.3}
+    ends = [side + part for side in SIDES for part in ("LowerArm", "Hand", "LowerLeg", "Foot")]
+    twist = {name for name in ends if rng.random() < 0.3}
     below = {joint.above for joint in joints}
 
     def beside(name: str, above: _Joint, place: F64) -> _Joint:
