@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twinsdk.session.preview import Preview
     from twinsdk.session.recorder import Recorder
 
-__all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "run"]
+__all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "interruptible", "run"]
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5560"
 SUMMARY = "Follow a person through a camera, video or images and stream their twin."
@@ -36,6 +36,7 @@ EXAMPLES = """examples:
   twinsdk capture --cam 1 --avatar me.vrm --stream tcp://127.0.0.1:6000
   twinsdk capture --cam 0 --people 2 --record us.bvh  two twins; the second one's file is us-2.bvh
   twinsdk capture --cam 0 --follow nearest --preview  whoever is nearest; a click chooses another
+  twinsdk capture --xr                              a headset instead, see `twinsdk view`
   twinsdk capture --sample --no-stream --benchmark  time of every stage
 """
 
@@ -53,6 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["sample", "self"],
         metavar="NAME",
         help="'sample': a clip of a person; 'self': a close-up of our own avatar with its truth",
+    )
+    source.add_argument(
+        "--xr",
+        nargs="?",
+        const="webxr",
+        choices=["webxr", "openxr", "unity"],
+        metavar="AXES",
+        help="a headset and controllers that listen to the stream; AXES of its client: "
+        "webxr (default), openxr, unity",
     )
     source.add_argument("--list-cameras", action="store_true", help="list the cameras and stop")
     camera = parser.add_argument_group("camera")
@@ -81,6 +91,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--follow",
         metavar="WHO",
         help="of several people: largest, nearest, left, right, or X,Y in fractions of the picture",
+    )
+    twin.add_argument(
+        "--wearer-height", type=float, metavar="CM", help="of the headset's wearer, else measured"
     )
     twin.add_argument("--mirror", action="store_true", help="mirror preview and film, not the data")
     twin.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
@@ -126,6 +139,10 @@ def run(args: argparse.Namespace) -> int:
         return _list_cameras()
     if args.max_frames is not None and args.max_frames < 1:
         raise UsageError(f"--max-frames: expected at least 1, got {args.max_frames}")
+    if args.xr is not None:
+        from twinsdk.cli.capture_xr import run as run_xr
+
+        return run_xr(args)
     _check_outputs(args)
     from twinsdk.avatar import load_avatar
     from twinsdk.cli.status import StatusLine
@@ -151,7 +168,7 @@ def run(args: argparse.Namespace) -> int:
             pick = session.follow if args.follow or args.people > 1 else None
             outputs.window = stack.enter_context(Preview(avatar, mirror=args.mirror, pick=pick))
         status = StatusLine(session, endpoint=args.stream, enabled=not args.quiet)
-        with _interruptible(session) as interrupted:
+        with interruptible(session) as interrupted:
             for step in session.steps():
                 if not outputs.take(step):
                     session.stop()
@@ -265,7 +282,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _interruptible(session: Any) -> Iterator[list[int]]:
+def interruptible(session: Any) -> Iterator[list[int]]:
     """Make the first Ctrl-C end the loop so that outputs are completed; the second raises."""
     caught: list[int] = []
 

@@ -18,6 +18,7 @@ __all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "run"]
 SUMMARY = "Check cameras, models, GPU, native kernel, ports and versions."
 EXAMPLES = """examples:
   twinsdk doctor
+  twinsdk doctor --xr                 what a headset sends, and what is wrong with it
 """
 
 Finding = tuple[str, str, str]  # state ("ok", "note" or "fault"), what was found, what to do
@@ -30,17 +31,37 @@ _PORTS = (5560, 5561)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `doctor`: none."""
+    """Declare the options of `doctor`."""
+    from twinsdk.cli.capture import DEFAULT_ENDPOINT
+
+    parser.add_argument(
+        "--xr",
+        nargs="?",
+        const=DEFAULT_ENDPOINT,
+        metavar="ENDPOINT",
+        help="check the headset that comes to this stream instead (default: %(const)s)",
+    )
+    parser.add_argument(
+        "--axes",
+        choices=("webxr", "openxr", "unity"),
+        default="webxr",
+        help="of the headset's client (default: %(default)s)",
+    )
 
 
-def run(_args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Run `doctor` and return its exit code: 0 when nothing is at fault, else 2."""
+    checks = _CHECKS
+    if args.xr is not None:
+        from twinsdk.cli.doctor_xr import check as check_xr
+
+        checks = {"headset": lambda: check_xr(args.xr, args.axes)}
     faults = 0
-    for title, check in _CHECKS.items():
+    for title, check in checks.items():
         for state, found, advice in _safely(check):
             faults += state == "fault"
             mark = {"ok": "ok   ", "note": "note ", "fault": "FAULT"}[state]
-            print(f"{mark} {title:<14}{found}")
+            print(f"{mark} {title:<14}{found}", flush=True)
             if advice:
                 print(f"{'':<20}{advice}")
     print("everything needed works" if not faults else f"{faults} to put right")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from twinsdk.core.humanoid import humanoid_skeleton
-from twinsdk.errors import FormatError, TwinError
+from twinsdk.errors import FileMissingError, FormatError, TwinError
 from twinsdk.formats import load_clip
 from twinsdk.formats.dispatch import CLIP_READERS, extension
 from twinsdk.motion.evaluation.clips import TrueClip, body_of, is_packed, read_packed
@@ -67,6 +67,8 @@ def evaluation_set(path: str | Path | None) -> EvaluationSet:
             clips=(made,),
         )
     given = Path(path)
+    if not given.exists():
+        raise FileMissingError(f"--data: no such file or folder: {given}")
     if given.is_file() and is_packed(given):
         return _packed(given)
     files = sorted(p for p in given.rglob("*") if p.is_file()) if given.is_dir() else [given]
