@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 import warnings
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ import seeds
 import spoil
 
 from twinsdk.errors import TwinError
+from twinsdk.formats.dispatch import AVATAR_READERS, CLIP_READERS
 
 CHUNK = 2000
 EMPTY = {"executions": 0, "read": 0, "refused": 0, "slowest_s": 0.0, "peak_mib": 0}
@@ -188,24 +189,35 @@ def main():
     np.seterr(all="ignore")
     known = json.loads(args.out.read_text()) if args.out and args.out.exists() else {}
     rows = known.get("readers", {})
+    for place in {*CLIP_READERS.values(), *AVATAR_READERS.values()}:
+        import_module(f"twinsdk.formats.{place.split(':')[0]}")  # once, not in every child
     with tempfile.TemporaryDirectory() as name:
-        found = {k: v for k, v in calls(Path(name)).items() if not args.only or k in args.only}
-        for kind, (call, reader, may_end) in found.items():
-            row = rows.setdefault(kind, {**EMPTY, "findings": []})
-            args.wanted = args.executions if reader else args.native
-            while row["executions"] < args.wanted:
-                for words, n in chunk(call, row, args, may_end=may_end):
-                    if words not in row["findings"] and len(row["findings"]) < 20:
-                        row["findings"].append(words)
-                        if reader:
-                            args.keep.mkdir(parents=True, exist_ok=True)
-                            kept = f"{kind.replace(' ', '-')}-{n}{reader.suffix}"
-                            (args.keep / kept).write_bytes(spoilt(kind, reader, n))
+        waiting = {k: v for k, v in calls(Path(name)).items() if not args.only or k in args.only}
+        while waiting:  # in turns, so that an interrupted run has some of each
+            for kind, (call, reader, may_end) in list(waiting.items()):
+                row = rows.setdefault(kind, {**EMPTY, "findings": []})
+                args.wanted = args.executions if reader else args.native
+                if row["executions"] >= args.wanted:
+                    del waiting[kind]
+                    print(kind, row, flush=True)
+                    continue
+                found = chunk(call, row, args, may_end=may_end)
+                _keep(found, row, kind, reader, args)
                 if args.out:
                     text = json.dumps({"versions": versions(), "readers": rows}, indent=1)
                     args.out.write_text(text + "\n")
-            print(kind, row, flush=True)
     return 1 if any(row["findings"] for row in rows.values()) else 0
+
+
+def _keep(found, row, kind, reader, args):
+    """Note findings of new kinds in `row`, and keep the inputs that provoked them."""
+    for words, n in found:
+        if words not in row["findings"] and len(row["findings"]) < 20:
+            row["findings"].append(words)
+            if reader:
+                args.keep.mkdir(parents=True, exist_ok=True)
+                kept = f"{kind.replace(' ', '-')}-{n}{reader.suffix}"
+                (args.keep / kept).write_bytes(spoilt(kind, reader, n))
 
 
 if __name__ == "__main__":
