@@ -1,5 +1,5 @@
 // Opens the page in Chromium and prints what it saw as one line of JSON.
-//   node page.mjs URL FOLDER [vr|ar]
+//   node page.mjs URL FOLDER [vr|ar|phone|measure=SECONDS]
 // With vr or ar a Quest 3 is emulated by iwer and the session is entered. Pictures go to FOLDER.
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
@@ -11,7 +11,9 @@ const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   args: ['--no-sandbox', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader'],
 });
-const size = mode === 'phone' ? { width: 390, height: 780 } : { width: 1100, height: 720 };
+// Software drawing would keep the page's only thread busy: little of it while time is measured.
+const seconds = Number(mode?.match(/^measure=(.+)/)?.[1] ?? 0);
+const size = seconds ? { width: 320, height: 240 } : mode === 'phone' ? { width: 390, height: 780 } : { width: 1100, height: 720 };
 const page = await browser.newPage({ viewport: size });
 const problems = [];
 page.on('pageerror', (error) => problems.push(String(error)));
@@ -24,8 +26,25 @@ if (mode === 'vr' || mode === 'ar') {
     device.position.set(0.1, 1.62, 0.2);
     window.emulated = device;`);
 }
-await page.goto(url + (url.includes('?') ? '&' : '?') + 'capture');
+await page.goto(seconds ? url : url + (url.includes('?') ? '&' : '?') + 'capture');
 await page.waitForFunction(() => window.twinsdk?.stream.received > 30 && window.twinsdk.twins.size > 0, null, { timeout: 30000 });
+if (seconds) {
+  await page.waitForTimeout(2000); // until the page is built and the clocks are compared
+  const measured = await page.evaluate(async (ms) => {
+    const { stream } = window.twinsdk;
+    const ages = [];
+    stream.ages.push = (age) => Array.prototype.push.call(stream.ages, (ages.push(age), age));
+    await new Promise((done) => setTimeout(done, ms));
+    ages.sort((a, b) => a - b);
+    return {
+      ageMs: ages[Math.floor(ages.length / 2)], ageP99Ms: ages[Math.floor(ages.length * 0.99)],
+      measured: ages.length, uncertaintyMs: stream.sync.best.uncertainty,
+    };
+  }, 1000 * seconds);
+  console.log(JSON.stringify(measured));
+  await browser.close();
+  process.exit(0);
+}
 await page.waitForTimeout(1500);
 const bones = () => page.evaluate(() => [...window.twinsdk.twins.values()][0].twin.joints.map((j) => j.quaternion.toArray()));
 const before = await bones();
