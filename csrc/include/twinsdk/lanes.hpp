@@ -16,6 +16,8 @@
 
 #include "twinsdk/isa.hpp"
 
+#include "twinsdk/isa.hpp"
+
 #if defined(__GNUC__) && !defined(TWINSDK_PLAIN_LANES)
 #define TWINSDK_VECTOR_EXTENSION 1
 #endif
@@ -133,6 +135,17 @@ TWINSDK_INLINE Lanes<W> ChosenWhere(const std::int32_t* index, std::int32_t want
 
 // `value`, in a register of its own from here on where registers abound
 // (AVX-512): the compiler may not load it again at each use.
+template <int W>
+TWINSDK_INLINE Lanes<W> Held(const Lanes<W>& value) {
+  Lanes<W> held = value;
+#if defined(TWINSDK_VECTOR_EXTENSION) && defined(TWINSDK_X86_VARIANTS)
+  if constexpr (W == 16) asm("" : "+v"(held));
+#endif
+  return held;
+}
+
+// `value`, in a register of its own from here on where registers abound (AVX-512): the compiler may
+// not load it again at each use.
 template <int W>
 TWINSDK_INLINE Lanes<W> Held(const Lanes<W>& value) {
   Lanes<W> held = value;
