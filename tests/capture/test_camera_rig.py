@@ -188,3 +188,25 @@ def test_a_board_that_stands_still_is_one_view():
     assert not views.add([np.full((480, 640, 3), 128, np.uint8)] * 2)
     with pytest.raises(UsageError, match="camera 1: expected"):
         views.add([np.zeros((100, 100, 3), np.uint8)] * 2)
+
+
+def test_the_commands_make_a_board_and_calibrate_from_pictures_of_it(tmp_path, capsys):
+    from twinsdk.cli import main
+    from twinsdk.render import save_png
+
+    board, rig, rng = Board(0.045), pair(), np.random.default_rng(3)
+    for shot in range(14):
+        turn = rotation(*rng.uniform([-35, -20, -25], [35, 45, 25]))
+        middle = turn @ np.array([4, 3, 0]) * board.square_m
+        place = rng.uniform([-0.12, -0.12, 0.75], [0.22, 0.12, 1.1]) - middle
+        for name, camera in zip("ab", rig.cameras, strict=True):
+            (tmp_path / name).mkdir(exist_ok=True)
+            save_png(tmp_path / name / f"{shot}.png", photograph(board, camera, turn, place))
+    assert main(["capture", "--board", str(tmp_path / "board.png")]) == 0
+    assert len(Board(0.03).find(cv2.imread(str(tmp_path / "board.png")))[0]) == 35  # 7 x 5 corners
+    views = ["--video", str(tmp_path / "a"), "--video", str(tmp_path / "b"), "--square-mm", "45"]
+    assert main(["capture", *views, "--calibrate", str(tmp_path / "room.json")]) == 0
+    assert "0.46 m from the first" in capsys.readouterr().out
+    assert len(CameraRig.load(tmp_path / "room.json").cameras) == 2
+    assert main(["capture", *views, "--no-stream"]) == 2
+    assert "--calibration: expected one for 2 cameras" in capsys.readouterr().err

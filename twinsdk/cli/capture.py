@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twinsdk.bridge import Publisher
     from twinsdk.bridge.vmc import VmcSender
     from twinsdk.capture import FrameSource
+    from twinsdk.capture.camera_rig import CameraRig
     from twinsdk.core.avatar import Avatar
     from twinsdk.session.film import Film
     from twinsdk.session.live import Step
@@ -36,6 +37,8 @@ EXAMPLES = """examples:
   twinsdk capture --cam 1 --avatar me.vrm --stream tcp://127.0.0.1:6000
   twinsdk capture --cam 0 --people 2 --record us.bvh  two twins; the second one's file is us-2.bvh
   twinsdk capture --cam 0 --follow nearest --preview  whoever is nearest; a click chooses another
+  twinsdk capture --cam 0 --cam 1 --calibrate room.json     two cameras, once
+  twinsdk capture --cam 0 --cam 1 --calibration room.json   depth is measured then, not guessed
   twinsdk capture --xr                              a headset instead, see `twinsdk view`
   twinsdk capture --sample --no-stream --benchmark  time of every stage
 """
@@ -44,8 +47,19 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `capture`."""
     source = parser.add_argument_group("what to watch (one of)").add_mutually_exclusive_group()
-    source.add_argument("--cam", type=int, metavar="N", help="camera number, see --list-cameras")
-    source.add_argument("--video", metavar="FILE", help="a video file")
+    source.add_argument(
+        "--cam",
+        type=int,
+        action="append",
+        metavar="N",
+        help="camera number, see --list-cameras; several with --calibration",
+    )
+    source.add_argument(
+        "--video",
+        action="append",
+        metavar="FILE",
+        help="a video file; several views of one scene with --calibration",
+    )
     source.add_argument("--images", metavar="DIR", help="a folder of pictures, in name order")
     source.add_argument(
         "--sample",
@@ -69,6 +83,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     camera.add_argument("--width", type=int, metavar="PX", help="width to ask the camera for")
     camera.add_argument("--height", type=int, metavar="PX", help="height to ask the camera for")
     camera.add_argument("--fps", type=float, help="rate to ask the camera for; for images, theirs")
+    camera.add_argument(
+        "--calibrate",
+        metavar="FILE.json",
+        help="calibrate the cameras with the board of --board, write FILE and stop",
+    )
+    camera.add_argument("--calibration", metavar="FILE.json", help="use what --calibrate wrote")
+    camera.add_argument("--board", metavar="FILE.png", help="write the board to print and stop")
+    camera.add_argument(
+        "--square-mm",
+        type=float,
+        default=30.0,
+        metavar="MM",
+        help="side of the board's squares as printed (default: %(default)g)",
+    )
     camera.add_argument(
         "--realtime",
         action="store_true",
@@ -137,6 +165,10 @@ def run(args: argparse.Namespace) -> int:
     """Run `capture` and return its exit code."""
     if args.list_cameras:
         return _list_cameras()
+    if args.board or args.calibrate:
+        from twinsdk.cli import calibrate
+
+        return calibrate.run(args)
     if args.max_frames is not None and args.max_frames < 1:
         raise UsageError(f"--max-frames: expected at least 1, got {args.max_frames}")
     if args.xr is not None:
@@ -150,14 +182,19 @@ def run(args: argparse.Namespace) -> int:
     from twinsdk.session.report import benchmark_table, report_of
     from twinsdk.session.source import open_source
 
-    spec, options = _source(args)
+    specs, options = sources_of(args)
+    calibration = _calibration(args, len(specs))
     with ExitStack() as stack:
         avatar = load_avatar(args.avatar)
-        source = stack.enter_context(open_source(spec, **options))
-        reopen = None if source.live else (lambda: open_source(spec, **options))
+        source = stack.enter_context(open_source(specs, **options))
+        reopen = None if source.live else (lambda: open_source(specs, **options))
         outputs = _Outputs(args, avatar, reopen, stack)
         config = SessionConfig(
-            mode=args.mode, people=args.people, follow=args.follow, max_frames=args.max_frames
+            mode=args.mode,
+            people=args.people,
+            follow=args.follow,
+            max_frames=args.max_frames,
+            calibration=calibration,
         )
         session = stack.enter_context(
             Session(source, avatar, config=config, publisher=outputs.publisher)
@@ -240,20 +277,34 @@ class _Outputs:
         return self.window is None or self.window.show(step)
 
 
-def _source(args: argparse.Namespace) -> tuple[int | str, dict[str, Any]]:
+def sources_of(args: argparse.Namespace) -> tuple[list[int | str], dict[str, Any]]:
+    """Return what to open, one entry a camera or file, and the options to open it with."""
     options = {"width": args.width, "height": args.height, "fps": args.fps}
     if args.realtime:
         options["realtime"] = True
     for given in (args.cam, args.video, args.images, args.sample):
         if given is not None:
-            return given, options
+            return (given if isinstance(given, list) else [given]), options
     from twinsdk.capture import list_cameras
 
     cameras = list_cameras()
     if cameras:
-        return cameras[0].index, options
+        return [cameras[0].index], options
     print("no camera here: showing the sample clip (--help lists the sources)", file=sys.stderr)
-    return "sample", options
+    return ["sample"], options
+
+
+def _calibration(args: argparse.Namespace, count: int) -> CameraRig | None:
+    if args.calibration is None:
+        if count > 1:
+            raise UsageError(
+                f"--calibration: expected one for {count} cameras; make it with "
+                "twin-capture --board board.png, then --calibrate room.json"
+            )
+        return None
+    from twinsdk.capture.camera_rig import CameraRig
+
+    return CameraRig.load(args.calibration)
 
 
 def _list_cameras() -> int:

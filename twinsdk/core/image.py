@@ -18,11 +18,13 @@ class Image:
         pixels: (H, W, 3) uint8 RGB, row 0 at the top, never mirrored.
         timestamp_ns: When it was taken: monotonic for cameras, media time for files.
         index: Count of frames the source produced before it, those dropped included.
+        views: The same instant by further cameras; None where one has no picture of it.
     """
 
     pixels: U8
     timestamp_ns: int
     index: int
+    views: tuple[Image | None, ...] = ()
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape

@@ -23,6 +23,8 @@ class Observation:
         image_body, image_left_hand, image_right_hand: The same points on the image.
         image_face: The 478 face points on the image, with depth.
         expressions: (52,) in [0, 1].
+        measured: Whether `body` is triangulated by several cameras: its depth and size are then as
+            sure as the rest; one camera guesses them.
     """
 
     timestamp_ns: int
@@ -35,6 +37,7 @@ class Observation:
     image_right_hand: ImageLandmarks | None = None
     image_face: ImageLandmarks | None = None
     expressions: F32 | None = None
+    measured: bool = False
 
     def __post_init__(self) -> None:
         if self.expressions is not None:

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -22,12 +21,11 @@ from twinsdk.capture import (
     FrameSource,
     SourceStatus,
     Tracker,
-    TrackerConfig,
     open_tracker,
     tracker_config,
 )
+from twinsdk.capture.camera_rig import CameraRig
 from twinsdk.core import quat
-from twinsdk.core.arrays import I32
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clock import now_ns
 from twinsdk.core.closing import Closing
@@ -39,6 +37,7 @@ from twinsdk.core.pose import Pose
 from twinsdk.errors import UsageError
 from twinsdk.motion import BodyFitter, FitConfig
 from twinsdk.retarget import Retargeter
+from twinsdk.session.rows import source_rows
 from twinsdk.session.source import open_source
 from twinsdk.session.timing import StageStats, StageTimes
 
@@ -57,6 +56,8 @@ class SessionConfig:
         people: How many people are followed at most, each with a twin.
         follow: Whom to take where there are more: "largest", "nearest", "left", "right", or "X,Y",
             a place in fractions of the picture; None takes whom the tracker finds.
+        calibration: Of the cameras, from `twin-capture --calibrate`; with several the body is
+            measured. It also tells the angle of view, which `fit` then need not.
         max_frames: Stop after so many source frames; None: at the source's end.
         fit: How landmarks become a pose.
     """
@@ -64,6 +65,7 @@ class SessionConfig:
     mode: str = "balanced"
     people: int = 1
     follow: str | None = None
+    calibration: CameraRig | None = None
     max_frames: int | None = None
     fit: FitConfig = field(default_factory=FitConfig)
 
@@ -139,7 +141,7 @@ class Session(Closing):
         publisher: Publisher | None = None,
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
-        self.config = config or SessionConfig()
+        self.config = _with_lens(config or SessionConfig())
         self.avatar = load_avatar(avatar) if isinstance(avatar, str) else avatar
         self.times = StageTimes()
         self.dropped = 0
@@ -149,14 +151,14 @@ class Session(Closing):
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         try:
-            self._tracker = tracker or open_tracker(config=_tracking(self.config))
+            self._tracker = tracker or _open_tracker(self.config)
         except BaseException:
             self.close()
             raise
         self._publisher = publisher
         self._on_step = on_step
         self._people: dict[int, _Person] = {}
-        self._joint_rows = _source_rows(self.avatar, HUMANOID_NAMES)
+        self._joint_rows = source_rows(self.avatar, HUMANOID_NAMES)
         self._still_eyes = _looks_by_morphs(self.avatar)
         self._slot: queue.Queue[_Tracked | BaseException | None] = queue.Queue(
             maxsize=1 if self._source.live else 2
@@ -333,8 +335,23 @@ class Session(Closing):
         return frame
 
 
-def _tracking(config: SessionConfig) -> TrackerConfig:
-    return replace(tracker_config(config.mode), people=config.people, follow=config.follow)
+def _with_lens(config: SessionConfig) -> SessionConfig:
+    if config.calibration is None:
+        return config
+    fov_deg = config.calibration.cameras[0].lens.fov_deg
+    return replace(config, fit=replace(config.fit, fov_deg=fov_deg))
+
+
+def _open_tracker(config: SessionConfig) -> Tracker:
+    one = replace(tracker_config(config.mode), people=config.people, follow=config.follow)
+    rig = config.calibration
+    if rig is None or len(rig.cameras) == 1:
+        return open_tracker(config=one)
+    if config.people > 1:
+        raise UsageError("people: expected 1 with several cameras, got more")
+    from twinsdk.capture.views import ViewsTracker
+
+    return ViewsTracker([open_tracker(config=one) for _ in rig.cameras], rig)
 
 
 def _looks_by_morphs(avatar: Avatar) -> bool:
@@ -347,13 +364,3 @@ def _eyes_at_rest(pose: Pose) -> Pose:
     rotations = pose.rotations.copy()
     rotations[[pose.skeleton.joint("leftEye"), pose.skeleton.joint("rightEye")]] = quat.IDENTITY
     return replace(pose, rotations=rotations)
-
-
-def _source_rows(avatar: Avatar, names: tuple[str, ...]) -> I32:
-    """Return for every avatar joint the canonical joint whose confidence it shares (J,)."""
-    rows: list[int] = []
-    for j, joint in enumerate(avatar.skeleton.names):
-        role: Any = avatar.humanoid.get(joint)
-        above = int(avatar.skeleton.parents[j])
-        rows.append(names.index(role) if role in names else (rows[above] if above >= 0 else 0))
-    return np.asarray(rows, np.int32)
