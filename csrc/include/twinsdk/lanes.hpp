@@ -16,8 +16,6 @@
 
 #include "twinsdk/isa.hpp"
 
-#include "twinsdk/isa.hpp"
-
 #if defined(__GNUC__) && !defined(TWINSDK_PLAIN_LANES)
 #define TWINSDK_VECTOR_EXTENSION 1
 #endif
