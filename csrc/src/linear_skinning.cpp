@@ -10,8 +10,8 @@ struct Linear {
   struct Block {};  // nothing to prepare
   TWINSDK_INLINE Block Begin(const Rig&, std::int64_t) const { return {}; }
 
-  // Positions of two vectors at once share the broadcasts of a joint's matrix,
-  // which are what a machine with 16 registers is short of.
+  // Positions of two vectors at once share the broadcasts of a joint's matrix, which are what a
+  // machine with 16 registers is short of.
   template <int W, bool kNormals>
   static constexpr int Together() {
     return kNormals || W == 16 ? 1 : 2;
@@ -27,8 +27,7 @@ struct Linear {
     }
   }
 
-  // Positions alone: transform by each joint, then blend (12 multiply-adds a
-  // joint, 3 registers).
+  // Positions alone: transform by each joint, then blend (12 multiply-adds a joint, 3 registers).
   template <int W, int N>
   TWINSDK_INLINE void Blend(const Rig& rig, std::int64_t b, int lane, Vector3<W>* p) const {
     Lanes<W> x[N] = {}, y[N] = {}, z[N] = {};
@@ -38,8 +37,7 @@ struct Linear {
     const float* weight = rig.weights.data() + kBlock * std::int64_t{offset[0]} + lane;
     for (; joint != end; ++joint, weight += kBlock) {
       const float* m = matrices + 12 * std::ptrdiff_t{*joint};
-      // Loading 64 bytes of weights for each row is what AVX-512 would wait
-      // for.
+      // Loading 64 bytes of weights for each row is what AVX-512 would wait for.
       Lanes<W> own[N];
       TWINSDK_UNROLL
       for (int g = 0; g < N; ++g) own[g] = Held<W>(Load<W>(weight + g * W));
@@ -52,8 +50,7 @@ struct Linear {
   }
 
   // Adds weight * (row . p) to the sums, one entry of the row at a time: two
-  // broadcasts are alive at once, and beside six positions and six sums nothing
-  // need be spilled.
+  // broadcasts are alive at once, and beside six positions and six sums nothing need be spilled.
   template <int W, int N>
   static TWINSDK_INLINE void AddRow(const Lanes<W>* weight, const float* row, const Vector3<W>* p,
                                     Lanes<W>* sum) {

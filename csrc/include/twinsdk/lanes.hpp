@@ -1,10 +1,9 @@
 // Lanes: W floats computed side by side, and the 3 x W -> W x 3 interleave.
 //
-// With GCC and Clang a Lanes<W> is a vector-extension type; the compiler picks
-// instructions by the target attribute of the function it is inlined into, so W
-// should be that target's width (4 for SSE2 and NEON, 8 for AVX2, 16 for
-// AVX-512). Elsewhere it is an array with loops. Everything here is
-// force-inlined: a function of its own would be compiled for the baseline.
+// With GCC and Clang a Lanes<W> is a vector-extension type; the compiler picks instructions by the
+// target attribute of the function it is inlined into, so W should be that target's width (4 for
+// SSE2 and NEON, 8 for AVX2, 16 for AVX-512). Elsewhere it is an array with loops.
+// Everything here is force-inlined: a function of its own would be compiled for the baseline.
 #ifndef TWINSDK_LANES_HPP_
 #define TWINSDK_LANES_HPP_
 
@@ -131,17 +130,6 @@ TWINSDK_INLINE Lanes<W> ChosenWhere(const std::int32_t* index, std::int32_t want
 
 #endif
 
-// `value`, in a register of its own from here on where registers abound
-// (AVX-512): the compiler may not load it again at each use.
-template <int W>
-TWINSDK_INLINE Lanes<W> Held(const Lanes<W>& value) {
-  Lanes<W> held = value;
-#if defined(TWINSDK_VECTOR_EXTENSION) && defined(TWINSDK_X86_VARIANTS)
-  if constexpr (W == 16) asm("" : "+v"(held));
-#endif
-  return held;
-}
-
 // `value`, in a register of its own from here on where registers abound (AVX-512): the compiler may
 // not load it again at each use.
 template <int W>
@@ -165,9 +153,8 @@ TWINSDK_INLINE Lanes<W> Sqrt(const Lanes<W>& value) {
 
 namespace detail {
 
-// Across all 16 lanes: one shuffle brings each vertex's component to the lane
-// where it is written, whichever of the three registers that is in; each
-// register then picks from x, y and z by lane.
+// Across all 16 lanes: one shuffle brings each vertex's component to the lane where it is written,
+// whichever of the three registers that is in; each register then picks from x, y and z by lane.
 constexpr int Vertex(int component, int i) { return (i + 16 * ((component + 2 * i) % 3)) / 3; }
 template <int C, int... I>
 TWINSDK_INLINE Lanes<16> Placed(const Lanes<16>& v, std::integer_sequence<int, I...>) {
@@ -180,8 +167,7 @@ TWINSDK_INLINE Lanes<16> Picked(const Lanes<16>& x, const Lanes<16>& y, const La
   return __builtin_shufflevector(xy, z, ((16 * R + I) % 3 == 2 ? 16 + I : I)...);
 }
 
-// Within each 16 bytes: lanes P0 and P1 of a, then P2 and P3 of b; one
-// instruction since SSE.
+// Within each 16 bytes: lanes P0 and P1 of a, then P2 and P3 of b; one instruction since SSE.
 constexpr int InLaneIndex(int width, const int (&p)[4], int i) {
   return i / 4 * 4 + p[i % 4] + (i % 4 < 2 ? 0 : width);
 }
@@ -242,8 +228,8 @@ TWINSDK_INLINE void StoreInterleaved(float* to, const Lanes<W>& x, const Lanes<W
 
 namespace detail {
 
-// x and y side by side, in the order that costs one instruction: within each 16
-// bytes of x and y the low (or high) halves.
+// x and y side by side, in the order that costs one instruction: within each 16 bytes of x and y
+// the low (or high) halves.
 constexpr int PairIndex(int width, int high, int i) {
   return i / 4 * 4 + 2 * high + i % 4 / 2 + i % 2 * width;
 }
@@ -255,13 +241,11 @@ TWINSDK_INLINE Lanes<W> Pairs(const Lanes<W>& x, const Lanes<W>& y,
 
 }  // namespace detail
 
-// Writes vertex q to row[q] of an array of 3-float rows; a negative row is
-// skipped.
+// Writes vertex q to row[q] of an array of 3-float rows; a negative row is skipped.
 template <int W>
 TWINSDK_INLINE void StoreScattered(float* to, const std::int32_t* row, const Lanes<W>& x,
                                    const Lanes<W>& y, const Lanes<W>& z) {
-  // Pieces of 8 and 4 bytes, each within one vector stored before: a reload
-  // across two stalls.
+  // Pieces of 8 and 4 bytes, each within one vector stored before: a reload across two stalls.
   const std::make_integer_sequence<int, W> lanes;
   alignas(64) float pair[2][W];
   alignas(64) float third[W];
@@ -278,8 +262,7 @@ TWINSDK_INLINE void StoreScattered(float* to, const std::int32_t* row, const Lan
 
 #else
 
-// Writes vertex q to row[q] of an array of 3-float rows; a negative row is
-// skipped.
+// Writes vertex q to row[q] of an array of 3-float rows; a negative row is skipped.
 template <int W>
 TWINSDK_INLINE void StoreScattered(float* to, const std::int32_t* row, const Lanes<W>& x,
                                    const Lanes<W>& y, const Lanes<W>& z) {
