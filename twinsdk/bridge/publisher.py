@@ -10,6 +10,7 @@ from typing import TypeAlias
 from twinsdk.bridge.avatar_file import AvatarFile, FileRequest
 from twinsdk.bridge.descriptor import AvatarDescriptor, describe
 from twinsdk.bridge.devices import DevicePoses, Haptic
+from twinsdk.bridge.discovery import Announcement
 from twinsdk.bridge.keys import ServerKeys
 from twinsdk.bridge.messages import AvatarEntry, Welcome, pack
 from twinsdk.bridge.outlet import Outlet, OutletStats
@@ -44,12 +45,15 @@ class Publisher(Closing):
             the path with `.state`.
         keys: The stream's, from `twinsdk.bridge.keys`: it is then encrypted and only paired devices
             may listen. Needed where other machines can reach the endpoint.
+        announce: Name under which receivers in the local network find the stream
+            (`twinsdk.bridge.discovery`); None announces nothing.
         queue: Frames kept for a receiver whose link is busy.
         clock: Monotonic nanoseconds; the frames' timestamps are in it.
 
     Raises:
         EndpointError: An address is malformed, taken, or reachable from other machines.
         FileMissingError, FormatError: `avatar_file` is missing, too large, or no binary glTF.
+        DependencyError: `announce` needs zeroconf, and it is not installed.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Publisher(Closing):
         codec: Codec | str = Codec.PACKED48,
         state_endpoint: str | None = None,
         keys: ServerKeys | None = None,
+        announce: str | None = None,
         queue: int = 3,
         clock: Clock = now_ns,
     ) -> None:
@@ -100,6 +105,18 @@ class Publisher(Closing):
             file=self._chunk,
             clock=clock,
         )
+        self._announcement: Announcement | None = None
+        if announce is not None:
+            try:
+                self._announcement = Announcement(
+                    announce,
+                    pose=self._outlet.endpoint,
+                    state=self._outlet.state_endpoint,
+                    secure=keys is not None,
+                )
+            except BaseException:
+                self._outlet.close()
+                raise
 
     @property
     def endpoint(self) -> str:
@@ -149,6 +166,8 @@ class Publisher(Closing):
 
     def close(self) -> None:
         """Stop serving and free both ports; a second call does nothing."""
+        if self._announcement is not None:
+            self._announcement.close()
         self._outlet.close()
 
     def _join(self, avatar: int) -> FrameEncoder:

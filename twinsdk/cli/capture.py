@@ -133,6 +133,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ZeroMQ endpoint to publish on (default: %(default)s)",
     )
     out.add_argument(
+        "--announce", metavar="NAME", help="let receivers in the local network find it (mDNS)"
+    )
+    out.add_argument(
         "--no-stream", dest="stream", action="store_const", const=None, help="do not publish"
     )
     out.add_argument(
@@ -252,7 +255,11 @@ class _Outputs:
             keys = keys_for(args.stream)
             self.publisher = stack.enter_context(
                 Publisher(
-                    args.stream, avatar=avatar, avatar_file=_given_away(args.avatar), keys=keys
+                    args.stream,
+                    avatar=avatar,
+                    avatar_file=_given_away(args.avatar),
+                    keys=keys,
+                    announce=args.announce,
                 )
             )
         if args.vmc:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import ExitStack
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
@@ -23,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--at", required=True, metavar="ENDPOINT", help="where this relay sends from"
     )
     parser.add_argument("--keys", metavar="DIR", help="folder of this relay's keys")
+    parser.add_argument(
+        "--announce", metavar="NAME", help="let receivers in the local network find it (mDNS)"
+    )
     parser.add_argument("--seconds", type=float, metavar="S", help="stop after so long")
     parser.add_argument("--quiet", action="store_true", help="no status line")
 
@@ -30,9 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run `relay` until it is interrupted and return its exit code."""
     from twinsdk.bridge import Relay
+    from twinsdk.bridge.discovery import Announcement
+    from twinsdk.bridge.endpoints import parse_endpoint
     from twinsdk.bridge.keys import keys_for
 
-    with Relay(args.sources, args.at, keys=keys_for(args.at, args.keys)) as relay:
+    keys = keys_for(args.at, args.keys)
+    with ExitStack() as stack:
+        relay = stack.enter_context(Relay(args.sources, args.at, keys=keys))
+        if args.announce:
+            places = parse_endpoint(relay.endpoint), parse_endpoint(relay.state_endpoint)
+            stack.enter_context(
+                Announcement(args.announce, pose=places[0], state=places[1], secure=bool(keys))
+            )
         print(f"relaying from {relay.endpoint}", file=sys.stderr)
         end = None if args.seconds is None else time.monotonic() + args.seconds
         while end is None or time.monotonic() < end:

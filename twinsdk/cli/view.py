@@ -19,6 +19,7 @@ EXAMPLES = """examples:
   twinsdk view                                     then open the address it prints
   twinsdk view --avatar me.vrm                     the avatar that is streamed
   twinsdk view TOKEN --avatar stream               fetched from the publisher, if it gives it away
+  twinsdk view --discover                          what streams are there
   twinsdk view --host 0.0.0.0 --certificate cert.pem key.pem   for headsets in your network
   adb reverse tcp:8765 tcp:8765                    or: http://localhost:8765 inside a Quest
 """
@@ -49,14 +50,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--certificate", nargs=2, metavar=("CERT", "KEY"), help="serve https, as headsets ask"
     )
+    parser.add_argument(
+        "--discover", action="store_true", help="list the streams that announce themselves and stop"
+    )
     parser.add_argument("--seconds", type=float, metavar="S", help="stop after so long")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run `view` until it is interrupted and return its exit code."""
+    if args.discover:
+        return _list_streams()
     with tempfile.TemporaryDirectory(prefix="twinsdk-view-") as folder:
         mesh = None if args.avatar in ("none", "stream") else _mesh(args.avatar, Path(folder))
         return asyncio.run(_serve(args, mesh, Path(folder)))
+
+
+def _list_streams() -> int:
+    from twinsdk.bridge.discovery import discover
+
+    found = discover()
+    for stream in found:
+        lock = "with keys, ask for a token" if stream.secure else "open"
+        print(f"{stream.name:24} {stream.endpoint:32} {lock}")
+    if not found:
+        print("no stream announces itself here; start one with --announce NAME", file=sys.stderr)
+    return 0
 
 
 def _mesh(avatar: str, folder: Path) -> Path:
