@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--over", choices=("frames", "clips"), default="frames", help="what counts alike"
     )
+    parser.add_argument(
+        "--weights", metavar="FILE.npz", default="default", help="of the motion model, else ours"
+    )
     parser.add_argument("--quiet", action="store_true", help="no word of what is being measured")
 
 
@@ -43,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.quiet:
             print(f"-> {words}", file=sys.stderr)
 
-    rows, about = evaluate_motion(data, say=say)
+    rows, about = evaluate_motion(data, say=say, weights=args.weights)
     print(f"Measured on {data.words}; {data.minutes:.1f} minutes.\n")
     print(as_markdown(rows, over=args.over))
     if args.json is not None:

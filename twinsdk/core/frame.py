@@ -7,7 +7,7 @@ from enum import Enum
 
 import numpy as np
 
-from twinsdk.core.arrays import F32, as_f32
+from twinsdk.core.arrays import F32, Array, as_array, as_f32
 from twinsdk.core.expressions import EXPRESSION_COUNT
 from twinsdk.core.pose import Pose
 from twinsdk.errors import ValueRangeError
@@ -43,6 +43,8 @@ class TwinFrame:
         confidence: In [0, 1], over the whole body.
         joint_confidence: (J,) in [0, 1].
         state: Where the pose comes from.
+        generated: (J,) bool: joints that no source shows, made up by the motion model. It stays in
+            this process; on the wire such joints have a low `joint_confidence`.
     """
 
     avatar_id: int
@@ -53,6 +55,7 @@ class TwinFrame:
     confidence: float = 1.0
     joint_confidence: F32 = field(default=None)  # type: ignore[arg-type]  # the confidence
     state: TrackingState = TrackingState.TRACKING
+    generated: Array = field(default=None)  # type: ignore[arg-type]  # none
 
     def __post_init__(self) -> None:
         count = len(self.pose.skeleton)
@@ -73,3 +76,5 @@ class TwinFrame:
         )
         set_(self, "joint_confidence", np.clip(as_f32("joint_confidence", sure, (count,)), 0, 1))
         set_(self, "state", TrackingState(self.state))
+        made = np.zeros(count) if self.generated is None else self.generated
+        set_(self, "generated", as_array("generated", made, (count,), np.bool_))

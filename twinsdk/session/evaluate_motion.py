@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from twinsdk.core.humanoid import humanoid_skeleton
-from twinsdk.errors import FileMissingError, FormatError, TwinError
+from twinsdk.errors import FileMissingError, FormatError, ModelMissingError, TwinError
 from twinsdk.formats import load_clip
 from twinsdk.formats.dispatch import CLIP_READERS, extension
 from twinsdk.motion.evaluation.clips import TrueClip, body_of, is_packed, read_packed
@@ -17,6 +17,7 @@ from twinsdk.motion.evaluation.followers import (
     AnalyticWebcam,
     Follower,
     MeanPose,
+    Modelled,
     NearestNeighbour,
 )
 from twinsdk.motion.evaluation.protocol import DROPOUTS_S, Row, dropouts, headset, webcam
@@ -93,19 +94,30 @@ def evaluation_set(path: str | Path | None) -> EvaluationSet:
 
 
 def evaluate_motion(
-    data: EvaluationSet, *, say: Callable[[str], None] = lambda _: None
+    data: EvaluationSet,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    weights: str | Path = "default",
 ) -> tuple[list[Row], dict[str, Any]]:
     """Return a row for every task and method, and what they were measured on.
 
     Args:
         data: See `evaluation_set`.
         say: Told what is being measured.
+        weights: Of the motion model, see `MotionModel.load`; left out where there are none.
     """
     worn: list[Follower] = []
     if data.examples:
         worn += [MeanPose(data.examples), NearestNeighbour(data.examples)]
     worn.append(AnalyticTrackers())
     seen: list[Follower] = [AnalyticWebcam()]
+    try:
+        model = Modelled(weights)
+    except ModelMissingError:
+        say("no weights of the motion model here: its rows are left out")
+    else:
+        worn.append(model)
+        seen.append(model)
     rows: list[Row] = []
     for follower in worn:
         say(f"headset: {follower.name}")
@@ -115,7 +127,7 @@ def evaluate_motion(
             say(f"webcam{'' if legs else ', legs hidden'}: {follower.name}")
             rows.append(webcam(follower, data.clips, legs=legs))
     for lost_s in DROPOUTS_S:
-        for follower in worn[-1:]:
+        for follower in [way for way in worn if not isinstance(way, MeanPose | NearestNeighbour)]:
             say(f"hands lost {lost_s:g} s: {follower.name}")
             row = dropouts(follower, data.clips, lost_s=lost_s)
             rows += [] if row is None else [row]

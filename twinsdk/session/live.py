@@ -34,9 +34,10 @@ from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
 from twinsdk.core.image import Image
 from twinsdk.core.observation import Observation
 from twinsdk.core.pose import Pose
-from twinsdk.errors import UsageError
+from twinsdk.errors import UsageError, ValueRangeError
 from twinsdk.motion import BodyFitter, FitConfig
 from twinsdk.retarget import Retargeter
+from twinsdk.session.motion_stage import MotionStage, motion_model
 from twinsdk.session.rows import source_rows
 from twinsdk.session.source import open_source
 from twinsdk.session.timing import StageStats, StageTimes
@@ -45,6 +46,7 @@ __all__ = ["Session", "SessionConfig", "Step"]
 
 _PATIENCE_S = 0.1
 _EFFECTIVE_M = 1e-3
+_FURTHEST_S = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,8 @@ class SessionConfig:
             measured. It also tells the angle of view, which `fit` then need not.
         max_frames: Stop after so many source frames; None: at the source's end.
         fit: How landmarks become a pose.
+        motion_model: Whether the motion model completes what is seen, where its weights are here.
+        predict_s: Show everybody so many seconds ahead, up to 0.25, to hide that much delay.
     """
 
     mode: str = "balanced"
@@ -68,6 +72,12 @@ class SessionConfig:
     calibration: CameraRig | None = None
     max_frames: int | None = None
     fit: FitConfig = field(default_factory=FitConfig)
+    motion_model: bool = True
+    predict_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.predict_s <= _FURTHEST_S:
+            raise ValueRangeError(f"predict_s: expected 0 to {_FURTHEST_S}, got {self.predict_s}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,9 +107,12 @@ class _Tracked:
 class _Person:
     """One followed person: their filters, their planted feet, their place in the stream."""
 
-    def __init__(self, config: FitConfig, avatar: Avatar, avatar_id: int) -> None:
-        self.fitter = BodyFitter(config)
-        self.retargeter = Retargeter(humanoid_skeleton(config.height_m), avatar)
+    def __init__(self, config: SessionConfig, avatar: Avatar, avatar_id: int) -> None:
+        skeleton = humanoid_skeleton(config.fit.height_m)
+        self.fitter = BodyFitter(config.fit)
+        model = motion_model(skeleton, seed=avatar_id) if config.motion_model else None
+        self.motion = MotionStage(skeleton, model, predict_s=config.predict_s)
+        self.retargeter = Retargeter(skeleton, avatar)
         self.avatar_id = avatar_id
         self.sequence = 0
         self._last_ns: int | None = None
@@ -289,7 +302,7 @@ class Session(Closing):
         for person in seen:
             if person not in self._people:
                 self._people[person] = _Person(
-                    self.config.fit, self.avatar, avatar_id=len(self._people)
+                    self.config, self.avatar, avatar_id=len(self._people)
                 )
         frames = tuple(
             self._frame(
@@ -317,9 +330,11 @@ class Session(Closing):
     def _frame(self, person: _Person, observation: Observation, grabbed_ns: int) -> TwinFrame:
         with self.times.measure("fit"):
             fit = person.fitter.step(observation)
+        step_s = person.elapsed_s(observation.timestamp_ns)
+        with self.times.measure("motion"):
+            shown = person.motion.webcam(observation, fit, step_s)
         with self.times.measure("retarget"):
-            canonical = _eyes_at_rest(fit.pose) if self._still_eyes else fit.pose
-            step_s = person.elapsed_s(observation.timestamp_ns)
+            canonical = _eyes_at_rest(shown.pose) if self._still_eyes else shown.pose
             pose = person.retargeter.step(canonical, step_s)
         frame = TwinFrame(
             avatar_id=person.avatar_id,
@@ -328,8 +343,9 @@ class Session(Closing):
             pose=pose,
             expressions=fit.expressions,
             confidence=fit.confidence,
-            joint_confidence=fit.joint_confidence[self._joint_rows],
-            state=fit.state,
+            joint_confidence=shown.joint_confidence[self._joint_rows],
+            state=shown.state,
+            generated=shown.generated[self._joint_rows],
         )
         person.sequence = (person.sequence + 1) % 2**32
         return frame

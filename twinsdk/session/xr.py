@@ -10,22 +10,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from twinsdk.avatar import load_avatar
 from twinsdk.bridge import Publisher
 from twinsdk.bridge.devices import DeviceKind, DevicePoses
-from twinsdk.core.arrays import F32
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clock import now_ns
 from twinsdk.core.closing import Closing
 from twinsdk.core.frame import TrackingState, TwinFrame
 from twinsdk.core.humanoid import HUMANOID_NAMES
-from twinsdk.core.trackers import TRACKER_NAMES, Trackers
 from twinsdk.errors import ValueRangeError
-from twinsdk.motion.three_points import TrackerSolver
 from twinsdk.motion.xr import DevicePose, XrRig
 from twinsdk.retarget import Retargeter
+from twinsdk.session.motion_stage import MotionStage, motion_model
 from twinsdk.session.rows import source_rows
 from twinsdk.session.timing import StageStats, StageTimes
 
@@ -39,7 +35,7 @@ _NAMES = {
 _POLL_S = 0.004
 _KEEPALIVE_S = 1 / 30  # without news the twin goes on at this rate
 _LOST_S = 0.5
-_GENERATED = 0.35  # confidence of joints that no tracker stands for
+_FURTHEST_S = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +46,19 @@ class XrConfig:
         convention: The devices' axes: "openxr", "webxr" (our page's and clients' own) or "unity".
         height_m: The wearer's height; None reads it from the eyes, and a T-pose.
         max_frames: Stop after so many frames; None: when stopped.
+        motion_model: Whether the motion model fills in the body, where its weights are here.
+        predict_s: Show the wearer so many seconds ahead, up to 0.25, to hide that much delay.
     """
 
     convention: str = "webxr"
     height_m: float | None = None
     max_frames: int | None = None
+    motion_model: bool = True
+    predict_s: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.predict_s <= _FURTHEST_S:
+            raise ValueRangeError(f"predict_s: expected 0 to {_FURTHEST_S}, got {self.predict_s}")
         XrRig(self.convention, height_m=self.height_m)
         if self.max_frames is not None and self.max_frames < 1:
             raise ValueRangeError(f"max_frames: expected at least 1, got {self.max_frames}")
@@ -92,7 +94,6 @@ class XrSession(Closing):
         self.rig = XrRig(self.config.convention, height_m=self.config.height_m)
         self._publisher = publisher
         self._rows = source_rows(self.avatar, HUMANOID_NAMES)
-        self._trackers_of = _carriers(HUMANOID_NAMES)
         self._stop = threading.Event()
         self._newest_ns = -1
 
@@ -110,7 +111,7 @@ class XrSession(Closing):
 
     def __iter__(self) -> Iterator[TwinFrame]:
         """Yield a frame for every set of devices; none before the first."""
-        solver: TrackerSolver | None = None
+        stage: MotionStage | None = None
         retargeter: Retargeter | None = None
         last_s, heard_s, sequence = 0.0, 0.0, 0
         while not self._stop.is_set() and sequence != self.config.max_frames:
@@ -129,22 +130,25 @@ class XrSession(Closing):
                 if found is not None or lost or sequence == 0:
                     held = {} if found is None else devices_of(found)
                     trackers = self.rig.step(held, step_s, timestamp_ns=taken_ns)
-                if solver is None or solver.skeleton is not self.rig.skeleton:
-                    solver = TrackerSolver(self.rig.skeleton)
-                    retargeter = Retargeter(self.rig.skeleton, self.avatar)
-                pose = solver.step(trackers, step_s)
+            if stage is None or retargeter is None or stage.skeleton is not self.rig.skeleton:
+                stage = self._stage()
+                retargeter = Retargeter(stage.skeleton, self.avatar)
+            with self.times.measure("motion"):
+                shown = stage.worn(trackers, step_s)
             with self.times.measure("retarget"):
-                assert retargeter is not None  # noqa: S101  # made beside the solver
-                moved = retargeter.step(pose, step_s)
-            sure = self._confidence(trackers)
+                pose = retargeter.step(shown.pose, step_s)
+            state = shown.state
+            if lost and state is not TrackingState.GENERATED:
+                state = TrackingState.HOLDING
             frame = TwinFrame(
                 avatar_id=0,
                 sequence=sequence,
                 timestamp_ns=taken_ns,
-                pose=moved,
+                pose=pose,
                 confidence=float(trackers.seen[:3].mean()),
-                joint_confidence=sure[self._rows],
-                state=TrackingState.HOLDING if lost else _state(trackers),
+                joint_confidence=shown.joint_confidence[self._rows],
+                state=state,
+                generated=shown.generated[self._rows],
             )
             with self.times.measure("stream"):
                 self._publisher.send(frame)
@@ -163,10 +167,11 @@ class XrSession(Closing):
         self._newest_ns = poses.t_ns
         return poses
 
-    def _confidence(self, trackers: Trackers) -> F32:
-        """Return (55,): sure where a tracker is, little where the body was filled in."""
-        seen = np.append(trackers.seen, False)[self._trackers_of]
-        return np.where(seen, 1.0, _GENERATED).astype(np.float32)
+    def _stage(self) -> MotionStage:
+        """Return what follows a wearer of the height that is known by now."""
+        skeleton = self.rig.skeleton
+        model = motion_model(skeleton) if self.config.motion_model else None
+        return MotionStage(skeleton, model, predict_s=self.config.predict_s)
 
 
 def devices_of(poses: DevicePoses) -> dict[str, DevicePose]:
@@ -176,20 +181,3 @@ def devices_of(poses: DevicePoses) -> dict[str, DevicePose]:
         for device in poses.devices
         if device.kind in _NAMES
     }
-
-
-def _state(trackers: Trackers) -> TrackingState:
-    return TrackingState.TRACKING if trackers.seen.all() else TrackingState.PARTIAL
-
-
-def _carriers(names: tuple[str, ...]) -> F32:
-    """Return for each joint the row of the tracker that carries it, one past the last for none."""
-    rows = []
-    for name in names:
-        hand = next((n for n in ("left", "right") if name.startswith(n)), "")
-        of_hand = hand and not name.startswith(
-            tuple(hand + part for part in ("Upper", "Lower", "Shoulder", "Foot", "Toes", "Eye"))
-        )
-        part = f"{hand}Hand" if of_hand else name
-        rows.append(TRACKER_NAMES.index(part) if part in TRACKER_NAMES else len(TRACKER_NAMES))
-    return np.array(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +30,7 @@ __all__ = [
     "Estimate",
     "Follower",
     "MeanPose",
+    "Modelled",
     "NearestNeighbour",
 ]
 
@@ -37,6 +39,7 @@ BODY_ROWS = np.array([HUMANOID_NAMES.index(name) for name in BODY_JOINTS])
 
 _HEAD = BODY_JOINTS.index("head")
 _HISTORY = (0.1, 0.2)  # seconds ago
+_AHEAD_S, _STANDS = 0.1, 0.5
 _EVERY = 2  # of the example frames, one in so many is searched
 
 
@@ -154,6 +157,44 @@ class NearestNeighbour:
             found.append((self._features @ rows.T - self._square[:, None]).argmax(0))
         rotations = self._rotations[np.concatenate(found)]
         return _estimate(skeleton, fps, *_below_heads(rotations, given, skeleton))
+
+
+class Modelled:
+    """The motion model, on a skeleton of the truth's bones where they are worn.
+
+    Args:
+        path: Other weights than the package's.
+
+    Raises:
+        ModelMissingError: There are no weights.
+    """
+
+    name = "motion model"
+
+    def __init__(self, path: str | Path = "default") -> None:
+        from twinsdk.motion.model import MotionModel
+
+        self._load = MotionModel.load
+        self._path = path
+        self._load(path)
+
+    def follow(
+        self, sources: Sequence[Trackers | Observation], skeleton: Skeleton, fps: float
+    ) -> Estimate:
+        """Return the model's poses, contacts and forecasts."""
+        webcam = isinstance(sources[0], Observation)
+        model = self._load(self._path, skeleton=None if webcam else skeleton)
+        rows = BODY_ROWS if webcam else np.arange(len(BODY_JOINTS))
+        rotations, roots, contacts, ahead = [], [], [], []
+        for source in sources:
+            step = model.step(source, 1 / fps)
+            later = step.ahead(_AHEAD_S)
+            rotations.append(step.pose.rotations[rows])
+            roots.append(step.pose.root_translation)
+            contacts.append(step.contacts > _STANDS)
+            ahead.append(skeleton.forward(later.rotations[rows], later.root_translation)[1])
+        made = _estimate(skeleton, fps, np.stack(rotations), np.stack(roots))
+        return Estimate(clip=made.clip, contacts=np.stack(contacts), ahead=np.stack(ahead))
 
 
 def _trackers(source: Trackers | Observation) -> Trackers:

@@ -1,0 +1,126 @@
+"""Between fit and retarget: the motion model, or where there is none what goes without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from twinsdk.core.arrays import F32, Array
+from twinsdk.core.frame import TrackingState
+from twinsdk.core.observation import Observation
+from twinsdk.core.pose import Pose
+from twinsdk.core.skeleton import Skeleton
+from twinsdk.core.trackers import TRACKER_NAMES, Trackers
+from twinsdk.errors import ModelMissingError
+from twinsdk.motion import Fit
+from twinsdk.motion.ahead import SteadyAhead
+from twinsdk.motion.three_points import TrackerSolver
+
+if TYPE_CHECKING:
+    from twinsdk.motion.model import MotionModel
+
+__all__ = ["MotionStage", "Shown", "motion_model"]
+
+_FILLED_IN = 0.35  # confidence of joints that rules filled in
+_FINGERS = ("Metacarpal", "Proximal", "Intermediate", "Distal")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shown:
+    """What a person is to be shown like.
+
+    Attributes:
+        pose: On the stage's skeleton.
+        joint_confidence: (J,) in [0, 1].
+        generated: (J,) bool: made up, since no source shows the joint.
+        state: Where the pose comes from.
+    """
+
+    pose: Pose
+    joint_confidence: F32
+    generated: Array
+    state: TrackingState
+
+
+def motion_model(skeleton: Skeleton, *, seed: int = 0) -> MotionModel | None:
+    """Return the package's motion model on `skeleton`, None where its weights are not here."""
+    from twinsdk.motion.model import MotionModel
+
+    try:
+        return MotionModel.load(skeleton=skeleton, seed=seed)
+    except ModelMissingError:
+        return None
+
+
+class MotionStage:
+    """One person's motion, completed and thrown ahead.
+
+    Args:
+        skeleton: That poses are on.
+        model: See `motion_model`; None shows the fit, and trackers by rules.
+        predict_s: Show the pose so many seconds ahead, to hide that much delay; by the model's
+            forecast, without one by the joints' own speeds.
+    """
+
+    def __init__(
+        self, skeleton: Skeleton, model: MotionModel | None, *, predict_s: float = 0.0
+    ) -> None:
+        self.skeleton = skeleton
+        self._model = model
+        self._predict_s = predict_s
+        self._steady = SteadyAhead()
+        self._solver: TrackerSolver | None = None
+
+    def webcam(self, observation: Observation, fit: Fit, step_s: float) -> Shown:
+        """Return the person whom a webcam saw `step_s` seconds after the last call."""
+        if self._model is None:
+            return Shown(
+                pose=self._ahead(fit.pose, step_s),
+                joint_confidence=fit.joint_confidence,
+                generated=np.zeros(len(self.skeleton), bool),
+                state=fit.state,
+            )
+        from twinsdk.motion.model import Webcam
+
+        return self._modelled(Webcam(observation=observation, fit=fit), step_s)
+
+    def worn(self, trackers: Trackers, step_s: float) -> Shown:
+        """Return the person who wears the trackers, `step_s` seconds after the last call."""
+        if self._model is not None:
+            return self._modelled(trackers if trackers.seen.any() else None, step_s)
+        self._solver = self._solver or TrackerSolver(self.skeleton)
+        pose = self._solver.step(trackers, step_s)
+        sure = _tracked(self.skeleton, trackers)
+        return Shown(
+            pose=self._ahead(pose, step_s),
+            joint_confidence=np.where(sure, 1.0, _FILLED_IN).astype(np.float32),
+            generated=~sure,
+            state=TrackingState.TRACKING if trackers.seen.all() else TrackingState.PARTIAL,
+        )
+
+    def _modelled(self, source: object, step_s: float) -> Shown:
+        assert self._model is not None  # noqa: S101  # asked before
+        # No time has passed before the first frame, but there is something to show.
+        made = self._model.step(source, step_s if step_s > 0 else None)  # type: ignore[arg-type]
+        return Shown(
+            pose=made.ahead(self._predict_s) if self._predict_s > 0 else made.pose,
+            joint_confidence=made.joint_confidence,
+            generated=made.generated,
+            state=made.state,
+        )
+
+    def _ahead(self, pose: Pose, step_s: float) -> Pose:
+        return self._steady.step(pose, step_s, self._predict_s) if self._predict_s > 0 else pose
+
+
+def _tracked(skeleton: Skeleton, trackers: Trackers) -> Array:
+    """Return which joints (J,) a tracker stands for; a hand's stands for its fingers, too."""
+    sure = np.zeros(len(skeleton), bool)
+    for j, name in enumerate(skeleton.names):
+        if name in TRACKER_NAMES:
+            sure[j] = trackers.seen[TRACKER_NAMES.index(name)]
+        elif name.endswith(_FINGERS):
+            sure[j] = sure[skeleton.parents[j]]
+    return sure
