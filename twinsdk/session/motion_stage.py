@@ -46,11 +46,11 @@ class Shown:
 
 def motion_model(skeleton: Skeleton, *, seed: int = 0) -> MotionModel | None:
     """Return the package's motion model on `skeleton`, None where its weights are not here."""
-    from twinsdk.motion.model import MotionModel
-
     try:
+        from twinsdk.motion.model import MotionModel
+
         return MotionModel.load(skeleton=skeleton, seed=seed)
-    except ModelMissingError:
+    except (ImportError, ModelMissingError):
         return None
 
 
