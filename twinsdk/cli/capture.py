@@ -123,6 +123,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     twin.add_argument(
         "--wearer-height", type=float, metavar="CM", help="of the headset's wearer, else measured"
     )
+    twin.add_argument(
+        "--no-motion-model",
+        dest="motion_model",
+        action="store_false",
+        help="show what is seen alone; nothing is completed",
+    )
+    twin.add_argument(
+        "--predict-ms",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="show everybody so far ahead, up to 250, to hide that much delay (default: 0)",
+    )
     twin.add_argument("--mirror", action="store_true", help="mirror preview and film, not the data")
     twin.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
     out = parser.add_argument_group("where to")
@@ -197,6 +210,8 @@ def run(args: argparse.Namespace) -> int:
             people=args.people,
             follow=args.follow,
             max_frames=args.max_frames,
+            motion_model=args.motion_model,
+            predict_s=args.predict_ms / 1000,
             calibration=calibration,
         )
         session = stack.enter_context(

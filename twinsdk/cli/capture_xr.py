@@ -28,6 +28,8 @@ def run(args: argparse.Namespace) -> int:
         convention=args.xr,
         height_m=None if args.wearer_height is None else args.wearer_height / 100,
         max_frames=args.max_frames,
+        motion_model=args.motion_model,
+        predict_s=args.predict_ms / 1000,
     )
     with ExitStack() as stack:
         avatar = load_avatar(args.avatar)
