@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from twinsdk.session.live import Step
     from twinsdk.session.preview import Preview
     from twinsdk.session.recorder import Recorder
+    from twinsdk.session.virtual_camera import VirtualCamera
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "interruptible", "run"]
 
@@ -147,6 +148,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     out.add_argument(
         "--announce", metavar="NAME", help="let receivers in the local network find it (mDNS)"
+    )
+    out.add_argument(
+        "--virtual-camera",
+        nargs="?",
+        const="",
+        metavar="DEVICE",
+        help="show the twin as a camera that other programs see",
     )
     out.add_argument(
         "--no-stream", dest="stream", action="store_const", const=None, help="do not publish"
@@ -277,6 +285,13 @@ class _Outputs:
                     announce=args.announce,
                 )
             )
+        self._virtual: VirtualCamera | None = None
+        if args.virtual_camera is not None:
+            from twinsdk.session.virtual_camera import VirtualCamera
+
+            camera = VirtualCamera(avatar, device=args.virtual_camera or None)
+            self._virtual = stack.enter_context(camera)
+            print(f"virtual camera: {camera.device}", file=sys.stderr)
         if args.vmc:
             self._vmc = stack.enter_context(VmcSender(args.vmc, avatar=avatar))
         if args.record:
@@ -294,6 +309,8 @@ class _Outputs:
         if self._vmc is not None:
             for frame in step.frames[:1]:  # VMC knows one person
                 self._vmc.send(frame)
+        if self._virtual is not None:
+            self._virtual.show(step)
         if self.film is not None:
             self.film.add(step)
         return self.window is None or self.window.show(step)
