@@ -9,17 +9,20 @@ former, ours the latter; each is held to what it claims.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from twinsdk.core.arrays import Array
 from twinsdk.core.frame import TrackingState
-from twinsdk.core.humanoid import HUMANOID_NAMES
+from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
 from twinsdk.core.landmarks import BODY_NAMES
 from twinsdk.core.observation import Observation
+from twinsdk.core.pose import Pose
+from twinsdk.core.skeleton import Skeleton
 from twinsdk.motion import BodyFitter, FitConfig, OneEuroConfig, PointFilter
 from twinsdk.retarget import Retargeter
+from twinsdk.session.motion_stage import MotionStage, motion_model
 from twinsdk.session.truth_take import Take
 
 __all__ = [
@@ -111,28 +114,40 @@ def upper_length(take: Take) -> float:
 
 
 def ours(take: Take) -> Estimate:
-    """Return what the live session makes of the observations: fitted, feet planted."""
+    """Return what the live session makes of the observations: fit, motion model, planted feet.
+
+    The pose is shown on a body of the person's height. Errors are those on the lengths the fit has
+    learnt; feet are followed on the body that is shown.
+    """
+    shown_on = humanoid_skeleton(take.height_m)
     fitter = BodyFitter(FitConfig(height_m=take.height_m))
-    planter: Retargeter | None = None
-    rows, faces, sure = [], [], []
-    last_ns: int | None = None
-    for seen in take.observations:
+    stage = MotionStage(shown_on, motion_model(shown_on))
+    retargeter = Retargeter(shown_on, shown_on)
+    points, placed, faces, sure = [], [], [], []
+    steps = np.diff(take.times_s, prepend=take.times_s[0]).tolist()
+    for seen, step_s in zip(take.observations, steps, strict=True):
         fit = fitter.step(seen)
-        if planter is None or fit.pose.skeleton is not planter.source.skeleton:
-            planter = Retargeter(fit.pose.skeleton, fit.pose.skeleton)
-        step_s = 0.0 if last_ns is None else (seen.timestamp_ns - last_ns) / 1e9
-        last_ns = seen.timestamp_ns
-        _, positions = planter.step(fit.pose, step_s).world()
-        rows.append(positions[JOINTS])
+        own = fit.pose.skeleton
+        shown = stage.webcam(seen, replace(fit, pose=_on(fit.pose, shown_on)), step_s)
+        pose = retargeter.step(shown.pose, step_s)
+        points.append(_on(pose, own).world()[1][JOINTS])
+        placed.append(pose.world()[1][JOINTS])
         faces.append(fit.expressions)
         sure.append(fit.state in (TrackingState.TRACKING, TrackingState.PARTIAL))
-    points = np.array(rows, np.float64)
     return Estimate(
         axes="level",
-        points=points,
-        placed=points,
+        points=np.array(points, np.float64),
+        placed=np.array(placed, np.float64),
         expressions=np.array(faces),
         sure=np.array(sure),
+    )
+
+
+def _on(pose: Pose, skeleton: Skeleton) -> Pose:
+    """Return the pose on another skeleton of the same joints, soles about where they were."""
+    old, new = (float(s.rest_translations[0, 1]) for s in (pose.skeleton, skeleton))
+    return replace(
+        pose, skeleton=skeleton, root_translation=pose.root_translation * np.float32(new / old)
     )
 
 
