@@ -16,6 +16,7 @@ from twinsdk.capture.followers import Follower, Found
 from twinsdk.capture.hands import SIDES, assign, settle, wrists_of
 from twinsdk.capture.mediapipe_models import BodyModel, FaceModel, HandModel
 from twinsdk.capture.models import ModelPaths
+from twinsdk.capture.pace import Pace
 from twinsdk.capture.regions import (
     Square,
     cut,
@@ -59,6 +60,7 @@ class FollowedPerson:
         self._config = config
         self._pool = pool
         self._frame = 0
+        self._pace = Pace()
         self._last_ms = -1
         self._body_model = BodyModel(paths, *sure)
         self._face_model = FaceModel(paths, *sure)
@@ -108,8 +110,8 @@ class FollowedPerson:
         if self._frame == 0:  # nothing is known yet: the body shows where to look
             self._body = self._find_body(small, image.size_px)
         before = self._body
-        hands_due = _due(self._frame, self._config.hands_every, 0)
-        face_due = _due(self._frame, self._config.face_every, 1)
+        hands_due = _due(self._frame, self._config.hands_every * self._pace.every, 0)
+        face_due = _due(self._frame, self._config.face_every * self._pace.every, 1)
         sides = self._sides_due() if hands_due else []
         search_due = self._lost(sides)  # before workers count what they miss
         hands = {side: self._start(partial(self._find_hand, side, image, before)) for side in sides}
@@ -125,6 +127,8 @@ class FollowedPerson:
         self._frame += 1
         observation = self._observation(image)
         self.timings["total"] = 1e3 * (time.perf_counter() - start)
+        if self._config.adaptive:
+            self._pace.add(self.timings["total"])
         return observation
 
     def _shrunk(self, image: Image, window: Square | None) -> U8:

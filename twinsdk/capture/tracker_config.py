@@ -25,6 +25,8 @@ class TrackerConfig:
         min_detection: Confidence in [0, 1] a first find needs.
         min_presence: Confidence that the thing is in its square.
         min_tracking: Confidence that following succeeded.
+        adaptive: Whether hands and face are looked for less often while the machine does not keep
+            up; for live sources, since results then depend on its load.
         people: How many people are followed at most.
         follow: Whom to take where there are more: "largest", "nearest", "left", "right", or "X,Y",
             a place in fractions of the picture. None takes whom the model finds, which is quickest.
@@ -40,6 +42,7 @@ class TrackerConfig:
     min_detection: float = 0.5
     min_presence: float = 0.5
     min_tracking: float = 0.5
+    adaptive: bool = False
     people: int = 1
     follow: str | None = None
     parallel: bool = True
