@@ -63,6 +63,8 @@ Vec LimitAngles(const LimitPlan& limit, const float* rotations) {
 
 Corrections::Corrections(CorrectionPlan plan) : plan_(std::move(plan)) {
   speeds_.resize(2 * plan_.anchors.size());
+  reaches_.resize(speeds_.size());
+  rates_.resize(speeds_.size());
 }
 
 Vec Corrections::Flow::Towards(const Vec& now, double dt_s, double seconds) {
@@ -90,8 +92,7 @@ double Corrections::Speed::Next(const Vec& at, double dt_s) {
   return Length(velocity.value);
 }
 
-bool Corrections::KeepLegsApart(double dt_s, const BodyView& body, float* rotations) noexcept {
-  if (!plan_.apart) return false;
+Both Corrections::Spreads(const BodyView& body) const noexcept {
   Vec joints[2][3];
   for (int side = 0; side < 2; ++side) {
     for (int k = 0; k < 3; ++k) joints[side][k] = At(body, plan_.legs[side][k]);
@@ -99,7 +100,7 @@ bool Corrections::KeepLegsApart(double dt_s, const BodyView& body, float* rotati
   Vec apart = joints[0][0] - joints[1][0];
   apart = 1 / std::max(Length(apart), 1e-9) * apart;
   double best = 0;
-  Vec spread[2] = {};
+  Both spread = {};
   for (int i = 0; i < 2; ++i) {
     for (int k = 0; k < 2; ++k) {
       const auto [s, t] = Nearest(joints[0][i], joints[0][i + 1], joints[1][k], joints[1][k + 1],
@@ -124,48 +125,56 @@ bool Corrections::KeepLegsApart(double dt_s, const BodyView& body, float* rotati
       }
     }
   }
+  for (Vec& turn : spread) {
+    turn = std::min(1.0, plan_.most_turn / std::max(Length(turn), 1e-9)) * turn;
+  }
+  return spread;
+}
+
+bool Corrections::Spread(const BodyView& body, const Both& by, float* rotations) const noexcept {
   bool changed = false;
   for (int side = 0; side < 2; ++side) {
-    const double size = Length(spread[side]);
-    const Vec capped = std::min(1.0, plan_.most_turn / std::max(size, 1e-9)) * spread[side];
-    const Vec eased = spreads_[side].Next(capped, dt_s, plan_.leg_ease_s);
-    if (Length(eased) <= kLeastTurn) continue;
+    if (Length(by[side]) <= kLeastTurn) continue;
     changed = true;
-    const Quat by = FromVector(eased);
+    const Quat turn = FromVector(by[side]);
     const std::int32_t upper = plan_.legs[side][0], foot = plan_.legs[side][2];
-    const Quat own = Multiply(by, TurnAt(body, upper));
+    const Quat own = Multiply(turn, TurnAt(body, upper));
     WriteUnit(Multiply(Conjugate(TurnAt(body, plan_.leg_above[side])), own),
               rotations + 4 * static_cast<std::ptrdiff_t>(upper));
-    const Quat before = Multiply(by, TurnAt(body, plan_.foot_above[side]));
+    const Quat before = Multiply(turn, TurnAt(body, plan_.foot_above[side]));
     WriteUnit(Multiply(Conjugate(before), TurnAt(body, foot)),
               rotations + 4 * static_cast<std::ptrdiff_t>(foot));
   }
   return changed;
 }
 
-bool Corrections::KeepTouch(double dt_s, const BodyView& source, const Quat& world,
-                            const BodyView& body, float* rotations) noexcept {
-  if (!plan_.touch) return false;
-  Vec wrists[2], have[2], goals[2];
+void Corrections::Reaches(const BodyView& source, const Quat& world, Vec* reaches) const noexcept {
+  for (const ArmPlan& arm : plan_.arms) {
+    const Vec wrist = At(source, arm.source_hand);
+    for (const AnchorPlan& anchor : plan_.anchors) {
+      const Vec middle = 0.5 * (At(source, anchor.source_a) + At(source, anchor.source_b));
+      const Quat turned =
+          Multiply(Multiply(world, TurnAt(source, anchor.source_by)), anchor.source_back);
+      *reaches++ = Rotate(Conjugate(turned), Rotate(world, wrist - middle));
+    }
+  }
+}
+
+Both Corrections::Touches(const BodyView& source, const Quat& world, const BodyView& body,
+                          const Vec* reaches, const double* speeds) const noexcept {
+  Both have, goals;
   for (int side = 0; side < 2; ++side) {
     const ArmPlan& arm = plan_.arms[side];
-    wrists[side] = Rotate(world, At(source, arm.source_hand));
     have[side] = At(body, arm.hand);
-    const Vec reach = wrists[side] - Rotate(world, At(source, arm.source_upper));
+    const Vec reach = At(source, arm.source_hand) - At(source, arm.source_upper);
     const double bent = Falling(Length(reach) / plan_.source_arm, plan_.bent);
     Vec total = {};
     double weights = 0;
-    for (std::size_t i = 0; i < plan_.anchors.size(); ++i) {
-      const AnchorPlan& anchor = plan_.anchors[i];
-      const Vec middle = 0.5 * (At(source, anchor.source_a) + At(source, anchor.source_b));
-      const Vec away = wrists[side] - Rotate(world, middle);
-      const Quat turned =
-          Multiply(Multiply(world, TurnAt(source, anchor.source_by)), anchor.source_back);
-      const Vec local = Rotate(Conjugate(turned), away);
-      const double speed =
-          speeds_[side * plan_.anchors.size() + i].Next(local, dt_s) / plan_.source_arm;
+    for (const AnchorPlan& anchor : plan_.anchors) {
+      const Vec local = *reaches++;
+      const double speed = *speeds++ / plan_.source_arm;
       double share =
-          Falling(Length(away) / plan_.source_arm, plan_.own_body) * Falling(speed, plan_.resting);
+          Falling(Length(local) / plan_.source_arm, plan_.own_body) * Falling(speed, plan_.resting);
       if (!anchor.straight) share *= bent;
       if (share <= 0) continue;
       const Quat posture = Multiply(TurnAt(body, anchor.by), anchor.back);
@@ -176,30 +185,24 @@ bool Corrections::KeepTouch(double dt_s, const BodyView& source, const Quat& wor
     }
     goals[side] = have[side] + 1 / std::max(weights, 1.0) * total;
   }
-  const Vec between = wrists[1] - wrists[0];
+  const Vec between =
+      Rotate(world, At(source, plan_.arms[1].source_hand) - At(source, plan_.arms[0].source_hand));
   const double share = Falling(Length(between) / plan_.source_arm, plan_.other_hand);
   const Vec missing = plan_.arm / plan_.source_arm * between - (goals[1] - goals[0]);
   goals[0] = goals[0] - 0.5 * share * missing;
   goals[1] = goals[1] + 0.5 * share * missing;
-  bool changed = false;
   for (int side = 0; side < 2; ++side) {
     const Vec move = goals[side] - have[side];
     const double length = Length(move), most = plan_.most_touch * plan_.arm;
-    const Vec capped = most * std::tanh(length / most) / std::max(length, 1e-12) * move;
-    const Vec eased = touches_[side].Towards(capped, dt_s, plan_.touch_ease_s);
-    if (Length(eased) <= kLeastM) continue;
-    changed = true;
-    SolveArm(plan_.arms[side], body, have[side] + eased, rotations);
+    goals[side] = most * std::tanh(length / most) / std::max(length, 1e-12) * move;
   }
-  return changed;
+  return goals;
 }
 
-bool Corrections::KeepArmsOut(double dt_s, const BodyView& body, float* rotations) noexcept {
-  if (!plan_.out) return false;
-  bool changed = false;
+Both Corrections::Pushes(const BodyView& body) const noexcept {
+  Both out = {};
   for (int side = 0; side < 2; ++side) {
-    const ArmPlan& arm = plan_.arms[side];
-    const Vec elbow = At(body, arm.lower), wrist = At(body, arm.hand);
+    const Vec elbow = At(body, plan_.arms[side].lower), wrist = At(body, plan_.arms[side].hand);
     Vec total = {};
     for (int round = 0; round < kRounds; ++round) {
       Vec worst = {};
@@ -212,15 +215,50 @@ bool Corrections::KeepArmsOut(double dt_s, const BodyView& body, float* rotation
         deepest = depth;
         worst = push;
       }
+      if (deepest <= 0) break;
       total = total + worst;
     }
-    total = std::min(1.0, plan_.most_push_m / std::max(Length(total), 1e-9)) * total;
-    const Vec move = pushes_[side].Next(total, dt_s, plan_.push_ease_s);
-    if (Length(move) <= kLeastM) continue;
+    out[side] = std::min(1.0, plan_.most_push_m / std::max(Length(total), 1e-9)) * total;
+  }
+  return out;
+}
+
+bool Corrections::MoveWrists(const BodyView& body, const Both& by,
+                             float* rotations) const noexcept {
+  bool changed = false;
+  for (int side = 0; side < 2; ++side) {
+    if (Length(by[side]) <= kLeastM) continue;
     changed = true;
-    SolveArm(arm, body, wrist + move, rotations);
+    SolveArm(plan_.arms[side], body, At(body, plan_.arms[side].hand) + by[side], rotations);
   }
   return changed;
+}
+
+void Corrections::KeepLegsApart(double dt_s, const BodyView& body, float* rotations) noexcept {
+  Both by = Spreads(body);
+  for (int side = 0; side < 2; ++side) {
+    by[side] = spreads_[side].Next(by[side], dt_s, plan_.leg_ease_s);
+  }
+  Spread(body, by, rotations);
+}
+
+void Corrections::KeepTouch(double dt_s, const BodyView& source, const Quat& world,
+                            const BodyView& body, float* rotations) noexcept {
+  Reaches(source, world, reaches_.data());
+  for (std::size_t i = 0; i < speeds_.size(); ++i) rates_[i] = speeds_[i].Next(reaches_[i], dt_s);
+  Both by = Touches(source, world, body, reaches_.data(), rates_.data());
+  for (int side = 0; side < 2; ++side) {
+    by[side] = touches_[side].Towards(by[side], dt_s, plan_.touch_ease_s);
+  }
+  MoveWrists(body, by, rotations);
+}
+
+void Corrections::KeepArmsOut(double dt_s, const BodyView& body, float* rotations) noexcept {
+  Both by = Pushes(body);
+  for (int side = 0; side < 2; ++side) {
+    by[side] = pushes_[side].Next(by[side], dt_s, plan_.push_ease_s);
+  }
+  MoveWrists(body, by, rotations);
 }
 
 Vec Corrections::WayOut(const Vec& point, const BodyView& body) const noexcept {

@@ -93,22 +93,26 @@ CORRECTED = {
 }
 
 
-@pytest.mark.parametrize("options", CORRECTED.values(), ids=CORRECTED)
-def test_compiled_corrections_agree_with_their_definition(canon, figure, options):
+def folding(canon, count=200):
+    """A body that sways, folds its arms again and again and closes its legs."""
     rng = np.random.default_rng(8)
-    count = 200
     steps = np.cumsum(rng.normal(size=(count, len(canon), 3)), axis=0) * 0.03
     fold = np.sin(np.linspace(0, 4 * np.pi, count)) ** 2
     for side, sign in (("left", 1), ("right", -1)):
         steps[:, canon.joint(f"{side}UpperArm"), 2] -= sign * 1.2
         steps[:, canon.joint(f"{side}LowerArm"), 1] -= sign * 1.9 * fold
         steps[:, canon.joint(f"{side}UpperLeg"), 2] -= sign * 0.1 * fold
-    clip = MotionClip(
+    return MotionClip(
         skeleton=canon,
         fps=60,
         rotations=quat.from_rotation_vector(steps),
         root_translations=np.tile(canon.rest_translations[0], (count, 1)),
     )
+
+
+@pytest.mark.parametrize("options", CORRECTED.values(), ids=CORRECTED)
+def test_compiled_corrections_agree_with_their_definition(canon, figure, options):
+    clip = folding(canon)
     avatar = figure(trunk=(0.22, 0.16), legs=(0.088, 0.08))
     config = RetargetConfig(**options)
     native, plain = Retargeter(canon, avatar, config), Retargeter(canon, avatar, config)
@@ -124,6 +128,32 @@ def test_compiled_corrections_agree_with_their_definition(canon, figure, options
     assert moved > 60
     alone, other = native.step(clip[60]), plain.step(clip[60])
     assert quat.angle(alone.rotations, other.rotations).max() < 1e-3
+
+
+@pytest.mark.parametrize("options", CORRECTED.values(), ids=CORRECTED)
+def test_whole_clips_agree_with_the_definition_too(canon, figure, options):
+    clip = folding(canon)
+    avatar = figure(trunk=(0.22, 0.16), legs=(0.088, 0.08))
+    config = RetargetConfig(**options)
+    native, plain = Retargeter(canon, avatar, config), Retargeter(canon, avatar, config)
+    plain._compiled = None
+    here, there = native.clip(clip), plain.clip(clip)
+    assert quat.angle(here.rotations, there.rotations).max() < 3e-3
+    np.testing.assert_array_equal(here.root_translations, there.root_translations)
+
+
+@pytest.mark.parametrize("call", ["spreads", "pushes"])
+def test_arrays_of_other_sizes_are_refused(canon, figure, call):
+    made = Retargeter(canon, figure())._compiled.kernel
+    turns, places = np.zeros((3, 55, 4), np.float32), np.zeros((3, 55, 3), np.float32)
+    with pytest.raises(ValueError, match="unexpected size"):
+        getattr(made, call)(turns, places, np.zeros((2, 2, 3)))
+    with pytest.raises(ValueError, match="unexpected size"):
+        getattr(made, call)(turns, places[:2], np.zeros((3, 2, 3)))
+    with pytest.raises(ValueError, match="unexpected size"):
+        made.reaches(turns, places, np.zeros((3, 2, 4, 3)))
+    with pytest.raises(ValueError, match="unexpected size"):
+        made.move_wrists(turns, places, np.zeros((3, 2, 3)), turns[:2].copy())
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ and the arm solved again; a hand that lay on the person's belly then lies on the
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from twinsdk.core import quat
@@ -17,7 +19,7 @@ from twinsdk.retarget.shapes import limb_radii, trunk_and_head
 from twinsdk.retarget.temporal import Temporal
 from twinsdk.retarget.transfer import Rig
 
-__all__ = ["Trunk", "arm_plan", "solve_arm"]
+__all__ = ["Trunk", "arm_plan", "move_wrists"]
 
 _SIDES = ("left", "right")
 _ALONG = (0.5, 1.0, 1.35)  # places along the forearm that are kept out; beyond 1 is the hand
@@ -59,20 +61,25 @@ class Trunk:
             "ease_s": _EASE_S,
         }
 
-    def apply(self, rotations: F32, roots: F32, temporal: Temporal) -> F32:
-        """Return rotations (T, J, 4) with forearms and hands outside the trunk."""
-        target = self._target
-        skeleton = target.skeleton
+    def apply(
+        self, rotations: F32, roots: F32, temporal: Temporal, kernel: Any | None = None
+    ) -> F32:
+        """Return rotations (T, J, 4) with forearms and hands outside the trunk.
+
+        Without a `kernel` (`native.CompiledStep.kernel`) NumPy does it.
+        """
+        skeleton = self._target.skeleton
         turns, places = forward_kinematics(
             skeleton.parents, skeleton.rest_translations, rotations, roots
         )
-        out = rotations
-        for side in _SIDES:
-            goal = self._goal(side, turns.astype(np.float64), places.astype(np.float64), temporal)
-            if goal is not None:
-                out = out.copy() if out is rotations else out
-                solve_arm(target, side, out, turns.astype(np.float64), places, goal)
-        return out
+        if kernel is None:
+            wide = turns.astype(np.float64), places.astype(np.float64)
+            pushes = np.stack([self._pushes(side, *wide) for side in _SIDES], axis=1)
+        else:
+            pushes = np.empty((len(rotations), 2, 3))
+            kernel.pushes(turns, places, pushes)
+        pushes = temporal.held("arms", pushes, _EASE_S)
+        return move_wrists(self._target, rotations, turns, places, pushes, kernel)
 
     def depth(self, rotations: F32, roots: F32) -> Array:
         """Return (T,) how deep forearms and hands are in the trunk, metres; 0 outside."""
@@ -94,8 +101,8 @@ class Trunk:
                 worst = np.maximum(worst, np.linalg.norm(push, axis=-1))
         return worst
 
-    def _goal(self, side: str, turns: Array, places: Array, temporal: Temporal) -> Array | None:
-        """Return where the wrist shall be (T, 3), None where it may stay all the time."""
+    def _pushes(self, side: str, turns: Array, places: Array) -> Array:
+        """Return how far the wrist must move (T, 3) for its arm to be outside."""
         roles = self._target.roles
         elbow, wrist = places[:, roles[f"{side}LowerArm"]], places[:, roles[f"{side}Hand"]]
         total = np.zeros_like(wrist)
@@ -108,9 +115,7 @@ class Trunk:
                 worst = np.where(deeper[:, None], push, worst)
             total += worst
         length = np.linalg.norm(total, axis=-1, keepdims=True)
-        total *= np.minimum(1, _MOST_PUSH_M / np.maximum(length, 1e-9))
-        move = temporal.held(f"{side} arm", total, _EASE_S)
-        return wrist + move if np.abs(move).max(initial=0) > _LEAST_M else None
+        return np.asarray(total * np.minimum(1, _MOST_PUSH_M / np.maximum(length, 1e-9)))
 
     def _push(self, points: Array, turns: Array, places: Array) -> Array:
         """Return (T, 3) the way out of the trunk for points (T, 3); zero for those outside."""
@@ -142,7 +147,28 @@ def _arm_radius(target: Rig, avatar: Avatar) -> float:
     return float(np.mean(radii)) if radii else _ARM_M
 
 
-def solve_arm(target: Rig, side: str, out: F32, turns: Array, places: Array, goal: Array) -> None:
+def move_wrists(
+    target: Rig, rotations: F32, turns: F32, places: F32, moves: Array, kernel: Any | None
+) -> F32:
+    """Return rotations (T, J, 4) with the wrists moved by `moves` (T, 2, 3), left and right.
+
+    The same array comes back where none is moved. `turns` (T, J, 4) and `places` (T, J, 3) are
+    where its joints are in the world; without a `kernel` NumPy does it.
+    """
+    if np.linalg.norm(moves, axis=-1).max(initial=0) <= _LEAST_M:
+        return rotations
+    out = rotations.copy()
+    if kernel is not None:
+        kernel.move_wrists(turns, places, np.ascontiguousarray(moves), out)
+        return out
+    wide = turns.astype(np.float64), places.astype(np.float64)
+    for i, side in enumerate(_SIDES):
+        goal = wide[1][:, target.roles[f"{side}Hand"]] + moves[:, i]
+        _solve_arm(target, side, out, *wide, goal)
+    return out
+
+
+def _solve_arm(target: Rig, side: str, out: F32, turns: Array, places: Array, goal: Array) -> None:
     """Bring a wrist to `goal` (T, 3) by turning shoulder and elbow in `out` (T, J, 4), in place.
 
     The hand keeps its turn in the world. `turns` (T, J, 4) and `places` (T, J, 3) are where the
@@ -150,7 +176,7 @@ def solve_arm(target: Rig, side: str, out: F32, turns: Array, places: Array, goa
     """
     roles, parents = target.roles, target.skeleton.parents
     upper, lower, hand = (roles[f"{side}{part}"] for part in ("UpperArm", "LowerArm", "Hand"))
-    moved = np.flatnonzero(np.linalg.norm(goal - places[:, hand], axis=-1) > 1e-4)
+    moved = np.flatnonzero(np.linalg.norm(goal - places[:, hand], axis=-1) > _LEAST_M)
     posture = quat.multiply(turns[moved, upper], quat.conjugate(target.tpose.world[upper]))
     # Elbows bend forward: about -Y on the left, +Y on the right.
     hinge = quat.rotate(posture, np.array([0, -1.0 if side == "left" else 1.0, 0]))
@@ -174,7 +200,7 @@ def solve_arm(target: Rig, side: str, out: F32, turns: Array, places: Array, goa
 
 
 def arm_plan(target: Rig, side: str) -> dict[str, object]:
-    """Return what the kernel needs to do what `solve_arm` does."""
+    """Return what the kernel needs to do what `move_wrists` does."""
     roles, parents = target.roles, target.skeleton.parents
     upper, lower, hand = (roles[f"{side}{part}"] for part in ("UpperArm", "LowerArm", "Hand"))
     rest = target.skeleton.rest_rotations.astype(np.float64)

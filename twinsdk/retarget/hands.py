@@ -9,13 +9,14 @@ it from a straight arm, touches nothing. Only corrections are eased, never the m
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from twinsdk.core import quat
 from twinsdk.core.arrays import F32, F64, Array
 from twinsdk.core.kernel import forward_kinematics
-from twinsdk.retarget.body import arm_plan, solve_arm
+from twinsdk.retarget.body import arm_plan, move_wrists
 from twinsdk.retarget.temporal import Temporal
 from twinsdk.retarget.transfer import Rig
 
@@ -31,7 +32,6 @@ _RESTING = (0.6, 1.6)
 _BENT = (0.8, 0.91)
 _MOST = 0.35  # arm lengths: what is further is another pose than these arms can take
 _EASE_S = 0.05
-_LEAST_M = 1e-4
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,14 @@ class Hands:
             out[f"{prefix}back"] = quat.conjugate(rig.tpose.world[part.turned_by])
         return out
 
-    def apply(self, motion: F32, rotations: F32, roots: F32, temporal: Temporal) -> F32:
+    def apply(
+        self,
+        motion: F32,
+        rotations: F32,
+        roots: F32,
+        temporal: Temporal,
+        kernel: Any | None = None,
+    ) -> F32:
         """Return rotations (T, J, 4) of the target with its hands on their goals.
 
         Args:
@@ -130,64 +137,83 @@ class Hands:
             rotations: (T, J, 4) those of the target so far.
             roots: (T, 3) its root.
             temporal: How corrections flow.
+            kernel: `native.CompiledStep.kernel`; NumPy does it where None.
         """
-        there = self._places(self._source, motion, np.zeros((len(motion), 3), np.float32))
-        there = quat.multiply(self._world, there[0]), quat.rotate(self._world, there[1])
-        turns, places = self._places(self._target, rotations, roots)
-        goals = self._goals(there, (turns, places), temporal)
-        out = rotations
-        for side, goal in zip(_SIDES, goals, strict=True):
-            wrist = places[:, self._target.roles[f"{side}Hand"]]
-            move = temporal.smooth(f"{side} hand", self._capped(goal - wrist), _EASE_S)
-            if np.abs(move).max(initial=0) > _LEAST_M:
-                out = out.copy() if out is rotations else out
-                solve_arm(self._target, side, out, turns, places, wrist + move)
+        there = _places(self._source, motion, np.zeros((len(motion), 3), np.float32))
+        here = _places(self._target, rotations, roots)
+        shape = (len(motion), 2, len(self._anchors))
+        if kernel is None:
+            wide = _wide(self._world, there), _wide(None, here)
+            reaches = self._reaches(wide[0])
+            moves = self._touches(*wide, reaches, temporal.speed("hands", reaches))
+        else:
+            reaches, moves = np.empty((*shape, 3)), np.empty((len(motion), 2, 3))
+            kernel.reaches(*there, reaches)
+            speeds = np.ascontiguousarray(temporal.speed("hands", reaches))
+            kernel.touches(*there, *here, reaches, speeds, moves)
+        moves = temporal.smooth("hands", moves, _EASE_S)
+        return move_wrists(self._target, rotations, *here, moves, kernel)
+
+    def _reaches(self, there: tuple[Array, Array]) -> Array:
+        """Return where each wrist is from each anchor, (T, 2, A, 3), in the anchor's axes."""
+        wrists = [there[1][:, self._source.roles[f"{side}Hand"]] for side in _SIDES]
+        out = np.zeros((len(wrists[0]), 2, len(self._anchors), 3))
+        for i, wrist in enumerate(wrists):
+            for k, anchor in enumerate(self._anchors):
+                turned = anchor.source.posture(self._source, there[0])
+                away = wrist - anchor.source.place(there[1])
+                out[:, i, k] = quat.rotate(quat.conjugate(turned), away)
         return out
 
-    def _goals(
-        self, there: tuple[Array, Array], here: tuple[Array, Array], temporal: Temporal
-    ) -> list[Array]:
-        """Return where each wrist shall be (T, 3), left and right."""
+    def _touches(
+        self,
+        there: tuple[Array, Array],
+        here: tuple[Array, Array],
+        reaches: Array,
+        speeds: Array,
+    ) -> Array:
+        """Return how far each wrist is to move, (T, 2, 3); speeds (T, 2, A) are of the reaches."""
         source, target = self._source.roles, self._target.roles
         wrists = [there[1][:, source[f"{side}Hand"]] for side in _SIDES]
         own = [here[1][:, target[f"{side}Hand"]] for side in _SIDES]
         goals = []
-        for side, wrist, have in zip(_SIDES, wrists, own, strict=True):
-            reach = wrist - there[1][:, source[f"{side}UpperArm"]]
+        for i, side in enumerate(_SIDES):
+            reach = wrists[i] - there[1][:, source[f"{side}UpperArm"]]
             bent = _share(reach, self._arms[0], _BENT)
-            total, weights = np.zeros_like(have), np.zeros(len(have))
-            for anchor in self._anchors:
-                away = wrist - anchor.source.place(there[1])
-                turned = anchor.source.posture(self._source, there[0])
-                local = quat.rotate(quat.conjugate(turned), away)
-                speed = temporal.speed(f"{side} {anchor.name}", local) / self._arms[0]
-                share = _share(away, self._arms[0], _OWN_BODY) * _falling(speed, _RESTING)
+            total, weights = np.zeros_like(own[i]), np.zeros(len(own[i]))
+            for k, anchor in enumerate(self._anchors):
+                local = reaches[:, i, k]
+                share = _share(local, self._arms[0], _OWN_BODY)
+                share = share * _falling(speeds[:, i, k] / self._arms[0], _RESTING)
                 share = share if anchor.straight else share * bent
                 posture = anchor.target.posture(self._target, here[0])
                 goal = anchor.target.place(here[1])
                 goal = goal + quat.rotate(posture, local * anchor.scale)
-                total += (goal - have) * share[:, None]
+                total += (goal - own[i]) * share[:, None]
                 weights += share
-            goals.append(have + total / np.maximum(weights, 1)[:, None])
+            goals.append(own[i] + total / np.maximum(weights, 1)[:, None])
         # Both hands share the way to one another, from where the body has them.
         between = wrists[1] - wrists[0]
         share = _share(between, self._arms[0], _OTHER_HAND)
         missing = between * (self._arms[1] / self._arms[0]) - (goals[1] - goals[0])
         half = 0.5 * missing * share[:, None]
-        return [goals[0] - half, goals[1] + half]
-
-    def _capped(self, move: Array) -> Array:
+        move = np.stack([goals[0] - half - own[0], goals[1] + half - own[1]], axis=1)
         length = np.linalg.norm(move, axis=-1, keepdims=True)
         most = _MOST * self._arms[1]
         return np.asarray(move * (most * np.tanh(length / most) / np.maximum(length, 1e-12)))
 
-    @staticmethod
-    def _places(rig: Rig, rotations: F32, roots: F32) -> tuple[Array, Array]:
-        skeleton = rig.skeleton
-        turns, places = forward_kinematics(
-            skeleton.parents, skeleton.rest_translations, rotations, roots
-        )
-        return turns.astype(np.float64), places.astype(np.float64)
+
+def _places(rig: Rig, rotations: F32, roots: F32) -> tuple[F32, F32]:
+    skeleton = rig.skeleton
+    return forward_kinematics(skeleton.parents, skeleton.rest_translations, rotations, roots)
+
+
+def _wide(world: Array | None, body: tuple[F32, F32]) -> tuple[Array, Array]:
+    """Return turns and places in float64, turned by `world`."""
+    turns, places = body[0].astype(np.float64), body[1].astype(np.float64)
+    if world is None:
+        return turns, places
+    return quat.multiply(world, turns), quat.rotate(world, places)
 
 
 def _share(away: Array, arm: float, span: tuple[float, float]) -> Array:

@@ -7,6 +7,8 @@ planted afterwards as ever. What overlaps in the T-pose already (thighs that tou
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from twinsdk.core import quat
@@ -25,6 +27,7 @@ _GIVE_M = 0.01  # flesh gives way
 _EASE_S = 0.08
 _LEAST_LEVER = 0.35  # of the leg, from the hip: nearer, turning at the hip moves nothing
 _MOST_TURN = np.radians(12)
+_LEAST_TURN = 1e-4
 _PARALLEL = 0.05  # how much bones side by side are held to have their nearest points low down
 _LOW = 0.7
 _SIDEWAYS = 0.2
@@ -90,47 +93,57 @@ class Legs:
             "low_down": _LOW,
         }
 
-    def apply(self, rotations: F32, roots: F32, temporal: Temporal) -> F32:
-        """Return rotations (T, J, 4) with the legs outside one another."""
-        skeleton, roles = self._target.skeleton, self._target.roles
-        turns, places = (
-            array.astype(np.float64)
-            for array in forward_kinematics(
-                skeleton.parents, skeleton.rest_translations, rotations, roots
-            )
+    def apply(
+        self, rotations: F32, roots: F32, temporal: Temporal, kernel: Any | None = None
+    ) -> F32:
+        """Return rotations (T, J, 4) with the legs outside one another.
+
+        Without a `kernel` (`native.CompiledStep.kernel`) NumPy does it.
+        """
+        skeleton = self._target.skeleton
+        turns, places = forward_kinematics(
+            skeleton.parents, skeleton.rest_translations, rotations, roots
         )
-        pushes = self._pushes(places)
-        out = rotations
-        for side, turn in zip(_SIDES, pushes, strict=True):
-            size = np.linalg.norm(turn, axis=-1, keepdims=True)
-            capped = turn * np.minimum(1, _MOST_TURN / np.maximum(size, 1e-9))
-            eased = temporal.held(f"{side} leg", capped, _EASE_S)
-            moved = np.flatnonzero(np.linalg.norm(eased, axis=-1) > 1e-4)
-            if not len(moved):
-                continue
-            out = out.copy() if out is rotations else out
+        if kernel is None:
+            spreads = self._spreads(places.astype(np.float64))
+        else:
+            spreads = np.empty((len(rotations), 2, 3))
+            kernel.spreads(turns, places, spreads)
+        spreads = temporal.held("legs", spreads, _EASE_S)
+        if np.linalg.norm(spreads, axis=-1).max(initial=0) <= _LEAST_TURN:
+            return rotations
+        out = rotations.copy()
+        if kernel is None:
+            self._spread(out, turns.astype(np.float64), spreads)
+        else:
+            kernel.spread(turns, places, spreads, out)
+        return out
+
+    def _spread(self, out: F32, turns: Array, spreads: Array) -> None:
+        """Turn both legs of `out` (T, J, 4) by `spreads` (T, 2, 3), in place."""
+        roles, parents = self._target.roles, self._target.skeleton.parents
+        for i, side in enumerate(_SIDES):
+            moved = np.flatnonzero(np.linalg.norm(spreads[:, i], axis=-1) > _LEAST_TURN)
             upper, foot = roles[f"{side}UpperLeg"], roles[f"{side}Foot"]
-            by = quat.from_rotation_vector(eased[moved])
-            above = int(skeleton.parents[upper])
+            by = quat.from_rotation_vector(spreads[moved, i])
+            above = int(parents[upper])
             before = quat.conjugate(turns[moved, above]) if above >= 0 else quat.IDENTITY
             own = quat.multiply(by, turns[moved, upper])
             out[moved, upper] = quat.positive(quat.multiply(before, own))
-            before = quat.multiply(by, turns[moved, int(skeleton.parents[foot])])
+            before = quat.multiply(by, turns[moved, int(parents[foot])])
             back = quat.multiply(quat.conjugate(before), turns[moved, foot])
             out[moved, foot] = quat.positive(back)
-        return out
 
     def depth(self, places: Array) -> Array:
         """Return (T,) how deep the legs are in one another, metres; joints at (T, J, 3)."""
         return np.max([depth for depth, _, _, _ in self._meetings(places)], axis=0, initial=0.0)
 
-    def _pushes(self, places: Array) -> list[Array]:
-        """Return (T, 3) for left and right: about what and how far to turn at the hip."""
-        out = []
+    def _spreads(self, places: Array) -> Array:
+        """Return (T, 2, 3) about what and how far left and right are to turn at the hip."""
         hips = [places[:, self._target.roles[f"{side}UpperLeg"]] for side in _SIDES]
         least = _LEAST_LEVER * self.length
         best = np.zeros(len(places))
-        turns = [np.zeros((len(places), 3)) for _ in _SIDES]
+        turns = np.zeros((len(places), 2, 3))
         for depth, way, *points in self._meetings(places):
             deeper = depth > best
             if not deeper.any():
@@ -140,9 +153,9 @@ class Legs:
                 lever = points[i] - hips[i]
                 far = np.maximum(np.linalg.norm(lever, axis=-1), least)
                 turn = np.cross(lever, way * (sign * depth)[:, None]) / (far**2)[:, None]
-                turns[i] = np.where(deeper[:, None], turn, turns[i])
-        out.extend(turns)
-        return out
+                turns[:, i] = np.where(deeper[:, None], turn, turns[:, i])
+        size = np.linalg.norm(turns, axis=-1, keepdims=True)
+        return np.asarray(turns * np.minimum(1, _MOST_TURN / np.maximum(size, 1e-9)))
 
     def _meetings(self, places: Array) -> list[tuple[Array, Array, Array, Array]]:
         """Return depth (T,), way out (T, 3) a metre of it and both points, for pairs of bones."""

@@ -9,6 +9,7 @@ the range, or to what the source itself does where that is wider.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -115,8 +116,14 @@ class Limits:
         for limit in self.limits:
             limit.hold(rotations)
 
-    def hold_ends(self, rotations: F32, free: F32) -> None:
-        """Bring hands and feet into their ranges, widened to `free` (T, J, 4), in place."""
+    def hold_ends(self, rotations: F32, free: F32, kernel: Any | None = None) -> None:
+        """Bring hands and feet into their ranges, widened to `free` (T, J, 4), in place.
+
+        Without a `kernel` (`native.CompiledStep.kernel`) NumPy does it.
+        """
+        if kernel is not None:
+            kernel.limit_ends(np.ascontiguousarray(free), rotations)
+            return
         for limit in self.limits:
             if limit.end:
                 limit.hold(rotations, free)

@@ -33,17 +33,21 @@ _Path = list[tuple[int, bool]]
 
 
 class CompiledStep:
-    """One person's frames through the kernel; it remembers the feet."""
+    """One person's frames through the kernel; it remembers the feet.
+
+    Attributes:
+        kernel: The compiled step, whose corrections work on whole clips, too.
+    """
 
     def __init__(self, step: Any, target: Skeleton) -> None:
-        self._step, self._target = step, target
+        self.kernel, self._target = step, target
 
     def __call__(self, pose: Pose, dt_s: float | None) -> tuple[F32, F32]:
         """Return rotations (Jt, 4) and root (3,); feet are held unless `dt_s` is None."""
         rotations = np.empty((len(self._target), 4), np.float32)
         root = np.empty(3, np.float32)
         elapsed = _EVERY_POSE_BY_ITSELF if dt_s is None else max(float(dt_s), 0.0)
-        self._step.step(pose.rotations, pose.root_translation, elapsed, rotations, root)
+        self.kernel.step(pose.rotations, pose.root_translation, elapsed, rotations, root)
         return rotations, root
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -211,6 +211,7 @@ class Retargeter:
         travel: F32,
         plant: Callable[[F32, F32], tuple[F32, F32]],
         temporal: Temporal,
+        kernel: Any | None = None,
     ) -> tuple[F32, F32]:
         """Return rotations (T, J, 4) and roots (T, 3) of the target: all but the shared twist.
 
@@ -219,6 +220,7 @@ class Retargeter:
             travel: (T, 3) its root.
             plant: What holds standing feet.
             temporal: How corrections flow.
+            kernel: What finds and makes them; NumPy where None.
         """
         config = self.config
         free = rotations = self._transfer(motion)
@@ -226,15 +228,15 @@ class Retargeter:
         if config.limit_joints:
             self._limits.hold_all(rotations)
         if self._legs and config.keep_legs_apart:
-            rotations = self._legs.apply(rotations, roots, temporal)
+            rotations = self._legs.apply(rotations, roots, temporal, kernel)
         if config.plant_feet:
             rotations, roots = plant(rotations, roots)
         if self._hands.keep:
-            rotations = self._hands.apply(motion, rotations, roots, temporal)
+            rotations = self._hands.apply(motion, rotations, roots, temporal, kernel)
         if self._trunk and config.keep_arms_out:
-            rotations = self._trunk.apply(rotations, roots, temporal)
+            rotations = self._trunk.apply(rotations, roots, temporal, kernel)
         if rotations is not free:
-            self._limits.hold_ends(rotations, free)
+            self._limits.hold_ends(rotations, free, kernel)
         return rotations, roots
 
     def clip(self, clip: MotionClip) -> MotionClip:
@@ -250,8 +252,9 @@ class Retargeter:
                 return rotations, roots
             return self._planter(self.feet(clip), rotations, roots, clip.fps)
 
+        kernel = None if self._compiled is None else self._compiled.kernel
         rotations, roots = self._moved(
-            clip.rotations, clip.root_translations, plant, WholeClip(clip.fps)
+            clip.rotations, clip.root_translations, plant, WholeClip(clip.fps), kernel
         )
         if self._twists:
             self._twists.apply(rotations)

@@ -26,7 +26,7 @@ class Temporal(Protocol):
         """Return values (T, ...) without what is faster than `seconds`."""
 
     def held(self, key: str, vectors: Array, seconds: float) -> Array:
-        """Return vectors (T, 3) that are at once as long as given, and let go of in `seconds`."""
+        """Return vectors (T, ..., 3) that are at once as long as given, let go of in `seconds`."""
 
     def speed(self, key: str, points: Array) -> Array:
         """Return (T, ...) how fast points (T, ..., 3) move, lengths a second."""
@@ -45,18 +45,18 @@ class WholeClip:
         return np.asarray(gaussian_filter1d(values, seconds * self._fps, axis=0, mode="nearest"))
 
     def held(self, key: str, vectors: Array, seconds: float) -> Array:  # noqa: ARG002
-        """Return vectors (T, 3) as long as the longest within `seconds`, eased before and after."""
+        """Return vectors (T, ..., 3) as long as the longest in `seconds`, eased on both sides."""
         from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
         length = np.linalg.norm(vectors, axis=-1)
         if length.max(initial=0) <= 0:
             return vectors
         ease = max(1, round(seconds * self._fps))
-        wide = maximum_filter1d(length, 2 * ease + 1, mode="nearest")
-        amount = gaussian_filter1d(wide, ease * 0.6, mode="nearest")
+        wide = maximum_filter1d(length, 2 * ease + 1, axis=0, mode="nearest")
+        amount = gaussian_filter1d(wide, ease * 0.6, axis=0, mode="nearest")
         way = gaussian_filter1d(vectors, ease, axis=0, mode="nearest")
         way /= np.maximum(np.linalg.norm(way, axis=-1, keepdims=True), 1e-9)
-        return np.asarray(way * amount[:, None])
+        return np.asarray(way * amount[..., None])
 
     def speed(self, key: str, points: Array) -> Array:
         """Return central differences, averaged as vectors, so that trembling cancels out."""
@@ -81,7 +81,7 @@ class AsItComes:
         return self._towards(f"{key}, smooth", values, seconds)
 
     def held(self, key: str, vectors: Array, seconds: float) -> Array:
-        """Return vectors (1, 3): longer at once, shorter only in `seconds`."""
+        """Return vectors (1, ..., 3): longer at once, shorter only in `seconds`."""
         if self.elapsed_s is None:
             return vectors
         length = np.linalg.norm(vectors, axis=-1)
@@ -89,7 +89,7 @@ class AsItComes:
         amount = self._before[f"{key}, length"] = np.maximum(length, kept)
         way = self._towards(f"{key}, way", vectors, 0.5 * seconds)
         size = np.linalg.norm(way, axis=-1)
-        return np.asarray(way * (amount / np.maximum(size, 1e-9))[:, None])
+        return np.asarray(way * (amount / np.maximum(size, 1e-9))[..., None])
 
     def speed(self, key: str, points: Array) -> Array:
         """Return backward differences, averaged as vectors; 0 in the first frame."""

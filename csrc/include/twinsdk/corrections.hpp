@@ -1,6 +1,7 @@
 // Corrections to one frame of a body: legs apart, hands where they touched, arms out of the trunk,
-// joints in their range. The definition is the NumPy of twinsdk/retarget (legs, hands, body,
-// limits, and AsItComes of temporal), this its twin.
+// joints in their range. Each is found from the frame alone, eased over time, and made; a live
+// frame is eased here, a clip in between by its caller. The definition is the NumPy of
+// twinsdk/retarget (legs, hands, body, limits, and AsItComes of temporal), this its twin.
 #ifndef TWINSDK_CORRECTIONS_HPP_
 #define TWINSDK_CORRECTIONS_HPP_
 
@@ -65,17 +66,33 @@ struct BodyView {
   const float* places;  // (J, 3)
 };
 
+// A vector for the left and the right side.
+using Both = std::array<std::array<double, 3>, 2>;
+
 class Corrections {
  public:
   explicit Corrections(CorrectionPlan plan);
 
-  // Each changes rotations (Jt, 4) in place and returns whether it did. `dt_s` below 0 treats the
-  // frame by itself. The body is the target as `rotations` have it; `source` is turned upright by
-  // `world` where it is read.
-  bool KeepLegsApart(double dt_s, const BodyView& body, float* rotations) noexcept;
-  bool KeepTouch(double dt_s, const BodyView& source, const std::array<double, 4>& world,
+  // About what and how far each leg is to turn at the hip; and that turn made in rotations (Jt, 4).
+  Both Spreads(const BodyView& body) const noexcept;
+  bool Spread(const BodyView& body, const Both& by, float* rotations) const noexcept;
+  // Each wrist from each anchor, in the anchor's axes: (2, A). The source is turned upright by
+  // `world` wherever it is read.
+  void Reaches(const BodyView& source, const std::array<double, 4>& world,
+               std::array<double, 3>* reaches) const noexcept;
+  // How far each wrist is to move so that it touches what it touched; speeds (2, A) are those of
+  // the reaches.
+  Both Touches(const BodyView& source, const std::array<double, 4>& world, const BodyView& body,
+               const std::array<double, 3>* reaches, const double* speeds) const noexcept;
+  // How far each wrist is to move so that its arm is out of the trunk.
+  Both Pushes(const BodyView& body) const noexcept;
+  bool MoveWrists(const BodyView& body, const Both& by, float* rotations) const noexcept;
+
+  // The same eased frame by frame; `dt_s` below 0 treats the frame by itself.
+  void KeepLegsApart(double dt_s, const BodyView& body, float* rotations) noexcept;
+  void KeepTouch(double dt_s, const BodyView& source, const std::array<double, 4>& world,
                  const BodyView& body, float* rotations) noexcept;
-  bool KeepArmsOut(double dt_s, const BodyView& body, float* rotations) noexcept;
+  void KeepArmsOut(double dt_s, const BodyView& body, float* rotations) noexcept;
   // All limbs to their range, or hands and feet to theirs, widened to what `free` has.
   void Limit(const float* free, float* rotations) const noexcept;
 
@@ -110,6 +127,8 @@ class Corrections {
   std::array<Flow, 2> touches_;
   std::array<Hold, 2> pushes_, spreads_;
   std::vector<Speed> speeds_;  // side, anchor
+  std::vector<std::array<double, 3>> reaches_;
+  std::vector<double> rates_;
 };
 
 }  // namespace twinsdk

@@ -59,6 +59,7 @@ class RetargetStep {
             float* root) noexcept;
 
   const RetargetPlan& plan() const { return plan_; }
+  const Corrections& corrections() const { return corrections_; }
 
  private:
   struct Point {
