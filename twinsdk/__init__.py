@@ -21,6 +21,7 @@ _HOMES: dict[str, str] = {
     "Mesh": "twinsdk.core.avatar",
     "Morphs": "twinsdk.core.avatar",
     "MotionClip": "twinsdk.core.clip",
+    "MotionModel": "twinsdk.motion.model",
     "Observation": "twinsdk.core.observation",
     "Pose": "twinsdk.core.pose",
     "Publisher": "twinsdk.bridge",
@@ -31,6 +32,7 @@ _HOMES: dict[str, str] = {
     "Skinner": "twinsdk.skinning",
     "Subscriber": "twinsdk.bridge",
     "Tracker": "twinsdk.capture",
+    "Trackers": "twinsdk.core.trackers",
     "TrackingState": "twinsdk.core.frame",
     "TwinError": "twinsdk.errors",
     "TwinFrame": "twinsdk.core.frame",
@@ -77,10 +79,12 @@ if TYPE_CHECKING:
     from twinsdk.core.observation import Observation as Observation
     from twinsdk.core.pose import Pose as Pose
     from twinsdk.core.skeleton import Skeleton as Skeleton
+    from twinsdk.core.trackers import Trackers as Trackers
     from twinsdk.errors import TwinError as TwinError
     from twinsdk.formats import load_clip as load_clip
     from twinsdk.formats import save_avatar as save_avatar
     from twinsdk.formats import save_clip as save_clip
+    from twinsdk.motion.model import MotionModel as MotionModel
     from twinsdk.retarget import Retargeter as Retargeter
     from twinsdk.retarget import humanoid_map as humanoid_map
     from twinsdk.retarget import retarget as retarget

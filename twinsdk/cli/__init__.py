@@ -28,6 +28,7 @@ _COMMANDS = (
     "relay",
     "keys",
     "evaluate",
+    "train",
     "models",
     "doctor",
 )

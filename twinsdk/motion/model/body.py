@@ -10,6 +10,8 @@ import numpy as np
 
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.humanoid import HUMANOID_NAMES, HUMANOID_PARENTS, humanoid_skeleton, mirrored
+from twinsdk.core.skeleton import Skeleton
+from twinsdk.errors import NotHumanoidError
 
 __all__ = [
     "CANONICAL_OFFSETS",
@@ -27,6 +29,7 @@ __all__ = [
     "lengths_of",
     "mean_rotation",
     "nearest_yaw",
+    "offsets_on",
     "rotation_from_vector",
     "rotation_vector",
     "six_of",
@@ -78,6 +81,28 @@ CANONICAL_OFFSETS: F32 = np.array(
     humanoid_skeleton().rest_translations[IN_HUMANOID] * (np.arange(COUNT) > 0)[:, None], np.float32
 )
 """(22, 3) metres, parent_from_joint at rest of the 1.70 m skeleton; zero for the hips."""
+
+
+def offsets_on(skeleton: Skeleton) -> F32:
+    """Return the offsets (22, 3) of the body's joints on a skeleton with VRM's names, metres.
+
+    Joints between them count as straight.
+
+    Raises:
+        NotHumanoidError: A joint is missing, or rest rotations are not the identity: then the
+            skeleton means something else by a rotation, and motion on it has to be retargeted.
+    """
+    if missing := [joint for joint in JOINTS if not skeleton.has(joint)]:
+        raise NotHumanoidError(f"skeleton: expected VRM's joint names, missing {missing}")
+    at = np.array([skeleton.joint(joint) for joint in JOINTS])
+    turns, places = skeleton.rest_world()
+    if np.abs(np.abs(turns[at, 3]) - 1).max() > 1e-3:
+        raise NotHumanoidError(
+            "skeleton: expected identity rest rotations; retarget to humanoid_skeleton() first"
+        )
+    offsets = np.zeros((COUNT, 3), np.float32)
+    offsets[1:] = places[at[1:]] - places[at[list(PARENTS[1:])]]
+    return offsets
 
 
 def size_of(offsets: Array) -> Array:

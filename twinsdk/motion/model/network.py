@@ -1,4 +1,4 @@
-"""The networks: a recurrent tracker that corrects the analytic start, and a flow that performs.
+"""The network: a small recurrent one that corrects the analytic start.
 
 Torch is imported here and in training only; the live step runs the same weights without it.
 """
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from twinsdk.motion.model.body import COUNT
-from twinsdk.motion.model.slots import STYLES, WIDTH
+from twinsdk.motion.model.slots import WIDTH
 
-__all__ = ["FUTURE_STEPS", "MotionNetwork", "NetworkConfig", "Outputs", "Performer"]
+__all__ = ["FUTURE_STEPS", "MotionNetwork", "NetworkConfig", "Outputs"]
 
 FUTURE_STEPS = 8
 """Poses predicted ahead, at +1/30 s, +2/30 s..."""
@@ -26,26 +26,18 @@ BONES = COUNT - 1
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
-    """Sizes of both networks.
+    """Sizes of the network.
 
     Attributes:
         hidden: Width of the trunk.
         layers: How many recurrent blocks it has.
         future_rank: Rank of the predicted window.
-        frame_width: Numbers a frame of the performer has.
-        latent: Numbers a window of the performer has.
-        context_frames: Past frames the performer sees.
-        performer_hidden: Width of its layers.
         dropout: Share of the first layer's units dropped in training.
     """
 
     hidden: int = 256
     layers: int = 3
     future_rank: int = 48
-    frame_width: int = 6 * COUNT + 8
-    latent: int = 64
-    context_frames: int = 5
-    performer_hidden: int = 384
     dropout: float = 0.1
 
 
@@ -196,57 +188,3 @@ class Scan(torch.autograd.Function):
 def rms_norm(x: Tensor) -> Tensor:
     """Return `x` (..., H) with unit mean square."""
     return x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt()
-
-
-class Performer(nn.Module):
-    """Rectified flow from noise to the latent of the next window, given the frames before it.
-
-    Frames are those of `windows.frames_of`; a window is what its frames add to the last one before
-    it, and the latent its principal components with unit variance. One performer idles, one acts:
-    the small motions of standing would drown in the spread of all others.
-
-    Source: Liu et al. 2022, "Flow straight and fast".
-    """
-
-    frame_mean: Tensor
-    frame_scale: Tensor
-    window_mean: Tensor
-    window_basis: Tensor
-
-    def __init__(self, config: NetworkConfig | None = None) -> None:
-        super().__init__()
-        self.config = config or NetworkConfig()
-        c = self.config
-        self.register_buffer("frame_mean", torch.zeros(c.frame_width))
-        self.register_buffer("frame_scale", torch.ones(c.frame_width))
-        self.register_buffer("window_mean", torch.zeros(FUTURE_STEPS * c.frame_width))
-        self.register_buffer("window_basis", torch.zeros(c.latent, FUTURE_STEPS * c.frame_width))
-        given = c.context_frames * c.frame_width + len(STYLES)
-        self.context = nn.Linear(given, c.performer_hidden)
-        self.enter = nn.Linear(c.latent + 8, c.performer_hidden)
-        self.middle = nn.ModuleList(
-            nn.Linear(c.performer_hidden, c.performer_hidden) for _ in range(2)
-        )
-        self.leave = nn.Linear(c.performer_hidden, c.latent)
-
-    def forward(self, latent: Tensor, time: Tensor, context: Tensor) -> Tensor:
-        """Return the velocity (N, latent) of `latent` (N, latent) at `time` (N,) in [0, 1].
-
-        Args:
-            latent: Between noise (time 0) and motion (time 1).
-            time: Where between.
-            context: (N, context_frames * frame_width + styles), standardised.
-        """
-        silu = nn.functional.silu
-        at = torch.cat([latent, time_code(time)], -1)
-        row = silu(self.enter(at) + self.context(context))
-        for layer in self.middle:
-            row = row + silu(layer(row))
-        velocity: Tensor = self.leave(row)
-        return velocity
-
-
-def time_code(time: Tensor) -> Tensor:
-    """Return sines and cosines (N, 8) of `time` (N,) in [0, 1]."""
-    phase = time[:, None] * time.new_tensor([1.0, 2.0, 4.0, 8.0]) * (torch.pi / 2)
-    return torch.cat([phase.sin(), phase.cos()], -1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from twinsdk.core.files import atomic_path
 from twinsdk.errors import FormatError
+from twinsdk.motion.model.network import MotionNetwork
 
 __all__ = ["Average", "Progress", "load_checkpoint", "save_checkpoint"]
 
@@ -66,11 +67,11 @@ class Average:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Parts:
-    """The modules of a run with their optimisers and averages, by name."""
+    """The network of a run with its optimiser and the average of its weights."""
 
-    modules: dict[str, nn.Module]
-    optimisers: dict[str, torch.optim.Optimizer]
-    averages: dict[str, Average] = field(default_factory=dict)
+    network: MotionNetwork
+    optimiser: torch.optim.Optimizer
+    average: Average
 
 
 def save_checkpoint(path: str | Path, parts: Parts, progress: Progress) -> None:
@@ -78,16 +79,14 @@ def save_checkpoint(path: str | Path, parts: Parts, progress: Progress) -> None:
     arrays: dict[str, np.ndarray] = {
         f"progress/{name}": np.array(value) for name, value in vars(progress).items()
     }
-    for name, module in parts.modules.items():
-        for key, value in module.state_dict().items():
-            arrays[f"{name}/weights/{key}"] = value.numpy()
-        for key, value in parts.averages[name].values.items():
-            arrays[f"{name}/average/{key}"] = value.numpy()
-        arrays[f"{name}/average_count"] = np.array(parts.averages[name].count)
-        state = parts.optimisers[name].state_dict()["state"]
-        for index, moments in state.items():
-            for key, value in moments.items():
-                arrays[f"{name}/optimiser/{index}/{key}"] = np.asarray(value)
+    for key, value in parts.network.state_dict().items():
+        arrays[f"tracker/weights/{key}"] = value.numpy()
+    for key, value in parts.average.values.items():
+        arrays[f"tracker/average/{key}"] = value.numpy()
+    arrays["tracker/average_count"] = np.array(parts.average.count)
+    for index, moments in parts.optimiser.state_dict()["state"].items():
+        for key, value in moments.items():
+            arrays[f"tracker/optimiser/{index}/{key}"] = np.asarray(value)
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 
@@ -101,11 +100,10 @@ def load_checkpoint(path: str | Path, parts: Parts) -> Progress:
     try:
         with np.load(path, allow_pickle=False) as packed:
             arrays = {key: packed[key] for key in packed.files}
-        for name, module in parts.modules.items():
-            module.load_state_dict(_under(arrays, f"{name}/weights/"))
-            parts.averages[name].values.update(_under(arrays, f"{name}/average/"))
-            parts.averages[name].count = int(arrays[f"{name}/average_count"])
-            _load_moments(parts.optimisers[name], _under(arrays, f"{name}/optimiser/"))
+        parts.network.load_state_dict(_under(arrays, "tracker/weights/"))
+        parts.average.values.update(_under(arrays, "tracker/average/"))
+        parts.average.count = int(arrays["tracker/average_count"])
+        _load_moments(parts.optimiser, _under(arrays, "tracker/optimiser/"))
         values = {name: arrays[f"progress/{name}"].item() for name in vars(Progress())}
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         words = " ".join(str(error).split())[:300]

@@ -26,6 +26,7 @@ from twinsdk.motion.model.body import (
     JOINTS,
     MIRROR,
     forward,
+    offsets_on,
     rotation_vector,
     size_of,
 )
@@ -175,26 +176,13 @@ def clips_of(clip: MotionClip, *, name: str, subject: str, split: str = "train")
         NotHumanoidError: A joint is missing; retarget the clip to the canonical skeleton first.
         ValueRangeError: Fewer than 12 frames.
     """
-    skeleton = clip.skeleton
-    if missing := [joint for joint in JOINTS if not skeleton.has(joint)]:
-        raise NotHumanoidError(f"{name}: expected VRM's joint names, missing {missing}")
+    try:
+        offsets = offsets_on(clip.skeleton)
+    except NotHumanoidError as error:
+        raise NotHumanoidError(f"{name}: {error}") from error
     if len(clip) < _LEAST_FRAMES:
         raise ValueRangeError(f"{name}: expected at least {_LEAST_FRAMES} frames, got {len(clip)}")
-    at = np.array([skeleton.joint(joint) for joint in JOINTS])
-    turns, places = skeleton.rest_world()
-    # Only a T-pose with identity rotations means the same by a rotation as the canonical skeleton.
-    if np.abs(quat.positive(turns[at]) - quat.IDENTITY).max() > 1e-3:
-        raise NotHumanoidError(
-            f"{name}: expected identity rest rotations; retarget the clip to the canonical skeleton"
-        )
-    offsets = np.zeros((len(JOINTS), 3), np.float32)
-    for j, joint in enumerate(JOINTS[1:], start=1):
-        above = next(
-            a
-            for a in range(j - 1, -1, -1)
-            if JOINTS[a] == _above(skeleton.names, skeleton.parents, joint)
-        )
-        offsets[j] = places[at[j]] - places[at[above]]
+    at = np.array([clip.skeleton.joint(joint) for joint in JOINTS])
     rotations = quat.to_matrix(clip.rotations[:, at])
     pieces = []
     for k, (a, b) in enumerate(_without_flips(rotations, clip.root_translations, clip.fps)):
@@ -211,13 +199,6 @@ def clips_of(clip: MotionClip, *, name: str, subject: str, split: str = "train")
         )
         pieces.append(_on_floor(piece))
     return pieces
-
-
-def _above(names: Sequence[str], parents: Array, joint: str) -> str:
-    up = int(parents[list(names).index(joint)])
-    while names[up] not in JOINTS:
-        up = int(parents[up])
-    return names[up]
 
 
 def _without_flips(rotations: Array, root: Array, fps: float) -> list[tuple[int, int]]:

@@ -25,13 +25,14 @@ from twinsdk.motion.model.body import (
     forward,
     lengths_of,
     nearest_yaw,
+    rotation_from_vector,
     rotation_vector,
     turn_y,
 )
 from twinsdk.motion.model.network import FUTURE_STEPS
 from twinsdk.motion.model.slots import MARKS, STYLES, Seen, Source, encode
 from twinsdk.motion.training.corpus import Clip, mirror
-from twinsdk.motion.training.noise import TrackerNoise, shake_trackers
+from twinsdk.motion.training.noise import TrackerNoise, shake_trackers, slow_noise
 from twinsdk.motion.training.takes import Take, rotations_of
 
 __all__ = ["Episode", "EpisodeConfig", "Episodes", "Scene", "see", "targets_of"]
@@ -54,6 +55,7 @@ class EpisodeConfig:
         switched: Share of webcam rows that change to trackers or back in mid-motion.
         nothing: Share of rows that see nothing for a while.
         more_trackers: Share of tracker rows with hips, feet or all six.
+        trembling: Share of webcam rows with more white noise than the takes have.
         hands_lost: Share of tracker rows whose hands go out of sight for a while.
         idle_share: Weight of idle clips against their length.
         canonical: Share of rows on the 1.70 m skeleton instead of the person's own.
@@ -69,6 +71,7 @@ class EpisodeConfig:
     switched: float = 0.12
     nothing: float = 0.2
     more_trackers: float = 0.3
+    trembling: float = 0.6
     hands_lost: float = 0.25
     idle_share: float = 0.25
     canonical: float = 0.3
@@ -197,6 +200,7 @@ class Episodes:
             fit, fit_root = mirror(fit, fit_root)
             marks = marks[:, _MARK_MIRROR] * np.array([-1, 1, 1], np.float32)
             sure, confidence = sure[:, _MARK_MIRROR], confidence[:, MIRROR]
+        marks, fit = self._trembling(rng, marks, fit)
         pad = c.frames - len(fit)
         row["fit"], row["fit_root"] = _padded(fit, pad), _padded(fit_root, pad)
         row["landmarks"], row["visibility"] = _padded(marks, pad), _padded(sure, pad)
@@ -208,6 +212,19 @@ class Episodes:
             after = slice(at, None) if rng.random() < 0.5 else slice(None, at)
             row["source"][after] = Source.TRACKERS
         return self._with_gaps(rng, row)
+
+    def _trembling(self, rng: np.random.Generator, marks: Array, fit: Array) -> tuple[F32, F32]:
+        """Return landmarks with more white noise than was filmed, and a fit as shaken by it.
+
+        Other trackers, pictures and lights tremble more than the one the takes were measured on.
+        """
+        if rng.random() >= self.config.trembling:
+            return marks, fit
+        sigma = float(np.exp(rng.uniform(np.log(0.002), np.log(0.010))))
+        white = rng.standard_normal(marks.shape) * (sigma, sigma, 2.5 * sigma)
+        shake = slow_noise(rng, len(fit), (COUNT, 3), keep=0.6) * (2.0 * sigma)
+        turned = fit @ rotation_from_vector(shake.astype(np.float32))
+        return (marks + white).astype(np.float32), turned.astype(np.float32)
 
     def _truth(
         self,

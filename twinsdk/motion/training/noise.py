@@ -24,6 +24,7 @@ __all__ = [
     "body_points",
     "observe",
     "shake_trackers",
+    "slow_noise",
 ]
 
 NOISE_VERSION = 1

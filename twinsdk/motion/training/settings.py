@@ -36,7 +36,6 @@ class TrainConfig:
         averaging: Decay of the averaged weights, which are the ones kept.
         film_seeds: One pass of simulated webcams over the clips each.
         film_idle_share: Share of idle takes kept.
-        performer_rows: Windows a performer learns from in one step.
         checkpoint_minutes: Between checkpoints; each also measures dev.
         precision: "float32" or "bfloat16" (mixed).
         threads: Of torch.
@@ -59,7 +58,6 @@ class TrainConfig:
     averaging: float = 0.998
     film_seeds: tuple[int, ...] = (1, 2)
     film_idle_share: float = 0.3
-    performer_rows: int = 256
     checkpoint_minutes: float = 5.0
     precision: str = "float32"
     threads: int = 1

@@ -24,8 +24,7 @@ from torch import Tensor
 from twinsdk.core.clock import now_ns
 from twinsdk.errors import FormatError
 from twinsdk.motion.model.body import INDEX, JOINTS
-from twinsdk.motion.model.network import MotionNetwork, Performer
-from twinsdk.motion.model.slots import STYLES
+from twinsdk.motion.model.network import MotionNetwork
 from twinsdk.motion.training.checkpoint import (
     Average,
     Parts,
@@ -38,14 +37,12 @@ from twinsdk.motion.training.curves import Curves
 from twinsdk.motion.training.dev import measure_dev
 from twinsdk.motion.training.episodes import Episode, Episodes
 from twinsdk.motion.training.losses import Targets, tracking_loss
-from twinsdk.motion.training.performance import Performances, fit_basis, flow_loss
 from twinsdk.motion.training.settings import TrainConfig, config_hash
 from twinsdk.motion.training.takes import Take, film, read_takes, write_takes
 
 __all__ = ["CHECKPOINT", "train"]
 
 CHECKPOINT = "checkpoint.npz"
-_IDLE = STYLES.index("idle")
 _DEV_EPISODES = 2
 _CENTRAL = (
     "hips",
@@ -111,36 +108,23 @@ class _Run:
             seed=9001,
         )
         network = MotionNetwork(config.network)
-        modules: dict[str, torch.nn.Module] = {"tracker": network}
-        self.performances: dict[str, Performances] = {}
-        self.explained: dict[str, float] = {}
-        for name, kept in (("idle", True), ("act", False)):
-            part = [clip for clip in corpus.part("train") if (clip.style == _IDLE) == kept]
-            if config.performer_rows and sum(len(clip) for clip in part) > 100:
-                performer = Performer(config.network)
-                self.performances[name] = Performances(part)
-                self.explained[name] = fit_basis(performer, self.performances[name])
-                modules[name] = performer
         _standardise(network, self.episodes.draw(2**31))
-        optimisers: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.AdamW(
-                module.parameters(),
-                lr=config.learning_rate,
-                weight_decay=config.weight_decay,
-                betas=(0.9, 0.99),
-            )
-            for name, module in modules.items()
-        }
-        averages = {name: Average(module, config.averaging) for name, module in modules.items()}
-        self.parts = Parts(modules=modules, optimisers=optimisers, averages=averages)
+        optimiser = torch.optim.AdamW(
+            network.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            betas=(0.9, 0.99),
+        )
+        self.parts = Parts(
+            network=network, optimiser=optimiser, average=Average(network, config.averaging)
+        )
         self.progress = Progress(config=config_hash(config), data=corpus.sha256)
-        self.generator = torch.Generator()
         weights = [1.5 if name in _CENTRAL else 1.0 for name in JOINTS]
         weights[INDEX["leftToes"]] = weights[INDEX["rightToes"]] = 0.5
         self.joint_weights = torch.tensor(weights) * len(weights) / sum(weights)
 
     def parameters(self) -> int:
-        return sum(p.numel() for m in self.parts.modules.values() for p in m.parameters())
+        return sum(p.numel() for p in self.parts.network.parameters())
 
     def resume(self, checkpoint: Path) -> None:
         if not checkpoint.exists():
@@ -173,12 +157,12 @@ class _Run:
 
     def measure(self) -> dict[str, float]:
         """Return the averaged tracker's errors on dev, see `dev.measure_dev`."""
-        network = self.parts.modules["tracker"]
-        self.parts.averages["tracker"].swap(network)
+        network = self.parts.network
+        self.parts.average.swap(network)
         network.eval()
         found = measure_dev(network, [self.dev.draw(i) for i in range(_DEV_EPISODES)])
         network.train()
-        self.parts.averages["tracker"].swap(network)
+        self.parts.average.swap(network)
         return found
 
     def _done(self) -> bool:
@@ -190,9 +174,6 @@ class _Run:
     def _seed(self) -> None:
         seed = (self.config.seed * 1_000_003 + self.progress.episode) * 64 + self.rank
         torch.manual_seed(seed)
-        self.generator.manual_seed(seed + 1)
-        for performances in self.performances.values():
-            performances.seed(seed)
 
     def _rate(self) -> float:
         c, p = self.config, self.progress
@@ -201,7 +182,7 @@ class _Run:
         return float(c.learning_rate * rise * (0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * gone))))
 
     def _episode(self, episode: Episode) -> dict[str, float]:
-        network = self.parts.modules["tracker"]
+        network = self.parts.network
         frames, state = self.config.window, None
         slots = torch.from_numpy(episode.slots)
         whole = {name: torch.from_numpy(value) for name, value in episode.targets.items()}
@@ -216,13 +197,7 @@ class _Run:
             outputs = type(outputs)(**{n: v.float() for n, v in vars(outputs).items()})
             state = state.detach()
             loss, terms = tracking_loss(outputs, targets, self.config.weights, self.joint_weights)
-            self._update("tracker", loss)
-            for name, performances in self.performances.items():
-                drawn = performances.draw(self.config.performer_rows)
-                performer = self.parts.modules[name]
-                flow = flow_loss(performer, drawn, self.generator)  # type: ignore[arg-type]
-                self._update(name, flow)
-                terms[f"flow_{name}"] = float(flow.detach())
+            self._update(loss)
             terms["loss"] = float(loss.detach())
             self.progress.step += 1
             for name, value in terms.items():
@@ -234,21 +209,21 @@ class _Run:
             return torch.autocast("cpu", dtype=torch.bfloat16)
         return nullcontext()
 
-    def _update(self, name: str, loss: Tensor) -> None:
-        module, optimiser = self.parts.modules[name], self.parts.optimisers[name]
+    def _update(self, loss: Tensor) -> None:
+        network, optimiser = self.parts.network, self.parts.optimiser
         for group in optimiser.param_groups:
             group["lr"] = self._rate()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.world > 1:
-            for parameter in module.parameters():
+            for parameter in network.parameters():
                 if parameter.grad is not None:
                     torch.distributed.all_reduce(parameter.grad)
                     parameter.grad /= self.world
-        norm = torch.nn.utils.clip_grad_norm_(module.parameters(), self.config.clip)
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), self.config.clip)
         if torch.isfinite(norm):  # a bad batch is left out
             optimiser.step()
-            self.parts.averages[name].add(module)
+            self.parts.average.add(network)
 
 
 def _window(whole: dict[str, Tensor], part: slice) -> Targets:

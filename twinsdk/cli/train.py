@@ -1,0 +1,66 @@
+"""`twinsdk train`: the motion model, from clips to weights."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from twinsdk.errors import UsageError
+
+__all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "Train the motion model, or turn a checkpoint into weights."
+EXAMPLES = """examples:
+  twinsdk train settings.toml                      # starts, or goes on where it was
+  twinsdk train fast.toml slow.toml --minutes 10   # a sweep: one run after the other
+  torchrun --nproc-per-node 4 -m twinsdk train settings.toml
+  twinsdk train settings.toml --weights mine.npz   # and write what MotionModel.load reads
+
+Settings are TOML; docs/motion_model.md lists them. A run can be stopped at any time and goes on
+from its last checkpoint."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `twinsdk train`."""
+    parser.add_argument("settings", nargs="+", type=Path, help="TOML files, one run each")
+    parser.add_argument("--minutes", type=float, help="train so long instead, pauses not counted")
+    parser.add_argument("--steps", type=int, help="train so many windows instead")
+    parser.add_argument("--folder", type=Path, help="put the run there instead; one run only")
+    parser.add_argument("--weights", type=Path, help="write the weights there (.npz); one run only")
+    parser.add_argument(
+        "--better",
+        default="webcam,trackers,nothing",
+        help="sources on which the weights are to be used; on others the analytic start is shown",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; exit code 0 when every run is done."""
+    from twinsdk.motion.model.weights import from_checkpoint, write_weights
+    from twinsdk.motion.training.settings import read_config
+    from twinsdk.motion.training.train import train
+
+    if len(args.settings) > 1 and (args.folder or args.weights):
+        raise UsageError("--folder and --weights: expected one settings file with them")
+    better = frozenset(name for name in args.better.split(",") if name)
+    if unknown := sorted(better - {"webcam", "trackers", "nothing"}):
+        raise UsageError(f"--better: unknown {unknown}; there are webcam, trackers and nothing")
+    changes = {
+        name: value
+        for name, value in (
+            ("minutes", args.minutes),
+            ("steps", args.steps),
+            ("folder", None if args.folder is None else str(args.folder)),
+        )
+        if value is not None
+    }
+    configs = [read_config(path, **changes) for path in args.settings]
+    for config in configs:
+        checkpoint = train(config, report=lambda line: print(line, file=sys.stderr))
+        print(checkpoint)
+        if args.weights is not None:
+            sizes, arrays, progress = from_checkpoint(checkpoint)
+            digest = write_weights(args.weights, sizes, arrays, better=better, trained=progress)
+            print(f"{args.weights}  {digest}")
+    return 0

@@ -1,0 +1,282 @@
+"""From the network's corrections to the pose that is shown: place, hand-over, pins, feet."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twinsdk.core import quat
+from twinsdk.core.arrays import F32, Array
+from twinsdk.core.frame import TrackingState
+from twinsdk.core.pose import Pose
+from twinsdk.core.trackers import TRACKER_NAMES
+from twinsdk.motion.footing import FootHolder
+from twinsdk.motion.model.analytic import HEAD, Held
+from twinsdk.motion.model.body import COUNT, IN_HUMANOID, INDEX, forward, gram_schmidt, turn_y
+from twinsdk.motion.model.person import Person, Read
+from twinsdk.motion.model.slots import Seen, Source
+from twinsdk.motion.model.step import MotionStep, Webcam
+from twinsdk.motion.performer import Performer
+from twinsdk.motion.rest import idle_rotations
+from twinsdk.motion.vectors import quaternion_of
+
+__all__ = ["perform", "show"]
+
+_HANDS = [TRACKER_NAMES.index("leftHand"), TRACKER_NAMES.index("rightHand")]
+_FEET = [TRACKER_NAMES.index("leftFoot"), TRACKER_NAMES.index("rightFoot")]
+_PULL_HZ = 1.5  # how quickly a webcam's place on the floor, which wavers in depth, is followed
+_SETTLE_S = 0.35  # from a change of source until hands are exact again
+_STANDS, _LIFTS = 0.6, 0.35  # contact above which a foot stands, below which it no longer does
+_FORGET_S = 0.7
+_CONFIDENT_M = 0.12  # an expected error that halves the confidence, nearly
+_REST = idle_rotations().astype(np.float32)
+_PARTS = {
+    "arm": [
+        [INDEX[f"{s}{p}"] for p in ("UpperArm", "LowerArm", "Hand")] for s in ("left", "right")
+    ],
+    "leg": [
+        [INDEX[f"{s}{p}"] for p in ("UpperLeg", "LowerLeg", "Foot", "Toes")]
+        for s in ("left", "right")
+    ],
+}
+_SAME_NAMES = 55
+
+
+def show(person: Person, seen: Seen, read: Read, dt_s: float) -> MotionStep:
+    """Return the pose of a person who is followed, and remember it.
+
+    Args:
+        person: Changed in place.
+        seen: What is seen now.
+        read: What the network makes of it.
+        dt_s: Seconds since the last pose.
+    """
+    body, source = person.body, Source(int(seen.source[0]))
+    local = seen.start[0] @ gram_schmidt(read.turns)
+    _, places = forward(local[None], np.zeros((1, 3), np.float32), body.offsets[None])
+    changed = person.shown is None or source != person.source
+    root = _root(person, seen, read, places[0], source, dt_s, changed)
+    rotations = quaternion_of(local.astype(np.float64))
+    rotations, root = _handed_over(person, rotations, root, dt_s, changed)
+    if changed:  # the very first pose has nothing to be handed over from
+        person.followed_s = _SETTLE_S if person.last is None else 0.0
+    person.followed_s += dt_s
+    person.source = source
+
+    whole = _whole(person, rotations)
+    place = (root / body.scale).astype(np.float32)
+    held = person.held
+    if source == Source.TRACKERS and held is not None:
+        whole = _pinned(person, held, whole, place)
+    elif source == Source.WEBCAM and person.webcam is not None:
+        whole = _with_own_ends(person, person.webcam, whole, place)
+    person.standing = np.where(
+        person.standing, read.contacts > _LIFTS, read.contacts > _STANDS
+    ).astype(bool)
+    if held is None or not held.weights[0, _FEET].any():
+        person.feet = person.feet or FootHolder(body.skeleton)
+        whole = person.feet.step(whole, place, person.standing, dt_s)[0].astype(np.float32)
+    return _finish(person, seen, read, whole, place, source)
+
+
+def perform(person: Person, dt_s: float, seed: int) -> MotionStep:
+    """Return the next pose of a person whom nothing has shown for a while."""
+    body = person.body
+    if person.performer is None:
+        start = () if person.last is None else _canonical_last(person)
+        person.performer = Performer("idle", seed=seed, start=start)
+    pose = person.performer.step(dt_s)
+    rotations = pose.rotations[IN_HUMANOID].astype(np.float64)
+    root = pose.root_translation.astype(np.float64)
+    _remember(person, rotations, root)
+    person.source = Source.NOTHING
+    person.place = root[[0, 2]]
+    count = len(body.skeleton)
+    whole = _whole(person, rotations)
+    step = MotionStep(
+        pose=Pose(
+            skeleton=body.skeleton,
+            rotations=quat.normalize(whole),
+            root_translation=(root / body.scale).astype(np.float32),
+        ),
+        state=TrackingState.GENERATED,
+        joint_confidence=np.zeros(count, np.float32),
+        generated=np.ones(count, bool),
+        contacts=np.zeros(4, np.float32),
+        turns=np.zeros((8, count, 3), np.float32),
+        ways=np.zeros((8, 3), np.float32),
+    )
+    person.last = step
+    return step
+
+
+def _root(
+    person: Person,
+    seen: Seen,
+    read: Read,
+    places: Array,
+    source: Source,
+    dt_s: float,
+    changed: bool,
+) -> Array:
+    """Return where the hips are (3,), canonical metres; `places` (22, 3) are about them."""
+    if source == Source.TRACKERS:
+        head = seen.tracker_positions[0, HEAD] - places[INDEX["head"]]
+        return np.asarray(head, np.float64)
+    height = max(float(seen.start_root[0, 1] + read.root[0]), 0.05)
+    turn = turn_y(float(seen.yaw[0]))
+    fade = np.exp(-person.blind_s / _FORGET_S)
+    step = (turn @ np.array([read.root[1], 0, read.root[2]], np.float32))[[0, 2]] * dt_s * fade
+    given = seen.start_root[0, [0, 2]].astype(np.float64)
+    if changed and source == Source.WEBCAM:
+        here = given if person.shown is None else person.shown[1][[0, 2]]
+        person.anchor, person.place = here - given, np.array(here)
+    elif changed and person.shown is not None:
+        person.place = np.array(person.shown[1][[0, 2]])
+    else:
+        person.place = person.place + step
+    if source == Source.WEBCAM:
+        pull = -np.expm1(-_PULL_HZ * dt_s)
+        person.place = person.place + pull * (given + person.anchor - person.place)
+    return np.array([person.place[0], height, person.place[1]])
+
+
+def _handed_over(
+    person: Person, rotations: Array, root: Array, dt_s: float, changed: bool
+) -> tuple[Array, Array]:
+    """Return the pose with what differs from the last source dying away."""
+    if changed and person.shown is not None:
+        person.fading.begin(person.shown[0], rotations)
+        person.moving.begin(person.shown[1] - root)
+    rotations = quat.normalize(person.fading.step(rotations, dt_s))
+    root = root + person.moving.step(dt_s)
+    _remember(person, rotations, root)
+    return rotations, root
+
+
+def _remember(person: Person, rotations: Array, root: Array) -> None:
+    person.shown_before = person.shown
+    person.shown = (rotations, root)
+
+
+def _whole(person: Person, rotations: Array) -> F32:
+    """Return the rotations (J, 4) of the whole skeleton: fingers and eyes as the fit has them."""
+    count = len(person.body.skeleton)
+    out = np.tile(quat.IDENTITY, (count, 1))
+    if count == _SAME_NAMES:
+        fit = None if person.webcam is None else person.webcam.fit
+        out[:] = _REST if fit is None or person.source != Source.WEBCAM else fit.pose.rotations
+    out[person.body.rows] = rotations
+    return out
+
+
+def _pinned(person: Person, held: Held, whole: F32, place: Array) -> F32:
+    body = person.body
+    settle = 1.0
+    if person.followed_s < _SETTLE_S:
+        t = person.followed_s / _SETTLE_S
+        settle = t * t * (3 - 2 * t)
+    turns = quaternion_of(held.rotations[0].astype(np.float64))
+    positions = held.positions[0] / body.scale
+    for end, rows in (("Hand", _HANDS), ("Foot", _FEET)):
+        whole = body.pins.hold(
+            whole,
+            place,
+            end,
+            positions=positions[rows],
+            turns=turns[rows],
+            weights=held.weights[0, rows] * settle,
+        )
+    return whole
+
+
+def _with_own_ends(person: Person, webcam: Webcam, whole: F32, place: Array) -> F32:
+    """Give hands and head that have landmarks of their own the fit's turn in the world.
+
+    The network was taught with the body's 33 points alone, which show both less well.
+    """
+    observation, fit = webcam.observation, webcam.fit
+    skeleton = person.body.skeleton
+    ends = []
+    for name, own in (
+        ("leftHand", observation.left_hand),
+        ("rightHand", observation.right_hand),
+        ("head", observation.image_face),
+    ):
+        if own is not None:
+            ends.append(name)
+    if not ends or len(skeleton) != _SAME_NAMES:
+        return whole
+    wanted, _ = fit.pose.world()
+    world, _ = skeleton.forward(whole, place)
+    for name in ends:
+        j = skeleton.joint(name)
+        sure = float(fit.joint_confidence[j])
+        turned = quat.slerp(world[j], wanted[j], min(1.0, 2 * sure))
+        whole[j] = quat.multiply(quat.conjugate(world[skeleton.parents[j]]), turned)
+    return whole
+
+
+def _finish(
+    person: Person, seen: Seen, read: Read, whole: F32, place: F32, source: Source
+) -> MotionStep:
+    body = person.body
+    count = len(body.skeleton)
+    shown = _shown(person, seen, source)
+    sure = np.exp(-read.spread / _CONFIDENT_M)
+    confidence = np.zeros(count, np.float32)
+    generated = np.ones(count, bool)
+    if source == Source.WEBCAM and person.webcam is not None and count == _SAME_NAMES:
+        confidence[:] = person.webcam.fit.joint_confidence
+        generated[:] = confidence < 0.1
+    confidence[body.rows] = sure * (1.0 if source != Source.NOTHING else np.exp(-person.blind_s))
+    generated[body.rows] = ~shown
+    turns = np.zeros((8, count, 3), np.float32)
+    turns[:, body.rows] = read.future[:, :-1]
+    ways = (turn_y(float(seen.yaw[0])) @ read.future[:, -1, :, None])[..., 0] / body.scale
+    state = TrackingState.TRACKING if shown.all() else TrackingState.PARTIAL
+    step = MotionStep(
+        pose=Pose(skeleton=body.skeleton, rotations=quat.normalize(whole), root_translation=place),
+        state=TrackingState.HOLDING if source == Source.NOTHING else state,
+        joint_confidence=np.clip(confidence, 0, 1).astype(np.float32),
+        generated=generated,
+        contacts=read.contacts,
+        turns=turns,
+        ways=ways.astype(np.float32),
+    )
+    person.last = step
+    return step
+
+
+def _shown(person: Person, seen: Seen, source: Source) -> Array:
+    """Return which of the 22 joints a source shows."""
+    out = np.zeros(COUNT, bool)
+    if source == Source.WEBCAM:
+        return np.asarray(seen.confidence[0] > 0.3)
+    if source == Source.TRACKERS and person.held is not None:
+        out[: INDEX["head"] + 1] = True
+        out[[INDEX["leftShoulder"], INDEX["rightShoulder"]]] = True
+        for part, trackers in (("arm", _HANDS), ("leg", _FEET)):
+            for rows, tracker in zip(_PARTS[part], trackers, strict=True):
+                out[rows] = person.held.weights[0, tracker] > 0.5
+    return out
+
+
+def _canonical_last(person: Person) -> tuple[Pose, ...]:
+    """Return the last two poses shown on the 1.70 m skeleton."""
+    from twinsdk.core.humanoid import humanoid_skeleton
+
+    poses = []
+    for shown in (person.shown_before, person.shown):
+        if shown is None:
+            continue
+        rotations, root = shown
+        whole = _REST.copy()
+        whole[IN_HUMANOID] = rotations
+        poses.append(
+            Pose(
+                skeleton=humanoid_skeleton(),
+                rotations=quat.normalize(whole),
+                root_translation=root.astype(np.float32),
+            )
+        )
+    return tuple(poses)

@@ -1,0 +1,179 @@
+"""The weights file: what the live step reads, checked by hash and size before it is used.
+
+An .npz: `about` (JSON: version, sizes, sources on which the network beats its start, the SHA-256
+of the arrays) and the arrays of `core.recurrent`, matrices as bfloat16.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twinsdk.core.arrays import Array
+from twinsdk.core.files import atomic_path, existing_file
+from twinsdk.core.recurrent import RecurrentNetwork, packed
+from twinsdk.errors import FormatError, ModelMissingError, ShapeError, ValueRangeError
+from twinsdk.motion.model.body import COUNT
+from twinsdk.motion.model.slots import WIDTH
+
+__all__ = ["WEIGHTS_VERSION", "Weights", "from_checkpoint", "read_weights", "write_weights"]
+
+WEIGHTS_VERSION = 1
+HEADS = 6 * COUNT + 4 + 4 + COUNT + (COUNT - 1)
+"""Turns, root, contacts, spread and bones, in this order."""
+FUTURE = 8 * 3 * (COUNT + 1)
+_ARRAYS = ("matrices", "biases", "mean", "scale")
+_SIZES = ("width", "hidden", "layers", "heads", "rank", "future")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Weights:
+    """A trained network.
+
+    Attributes:
+        network: Ready to step.
+        better: Sources on which it beats the analytic start; elsewhere the start is shown.
+        about: What the file says of itself.
+        sha256: Of its arrays.
+    """
+
+    network: RecurrentNetwork
+    better: frozenset[str]
+    about: Mapping[str, Any]
+    sha256: str
+
+
+def write_weights(
+    path: str | Path,
+    sizes: Mapping[str, int],
+    arrays: Mapping[str, Array],
+    *,
+    better: frozenset[str],
+    trained: Mapping[str, Any],
+) -> str:
+    """Write a weights file by atomic rename; return the SHA-256 of its arrays.
+
+    Args:
+        path: Ends in .npz.
+        sizes: Of the network.
+        arrays: `matrices`, `biases`, `mean`, `scale`.
+        better: Sources on which it beats its start.
+        trained: Of the run: data hash, windows, minutes...
+    """
+    digest = _digest(arrays)
+    about = {
+        "version": WEIGHTS_VERSION,
+        "sizes": dict(sizes),
+        "better": sorted(better),
+        "sha256": digest,
+        "trained": dict(trained),
+    }
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            allow_pickle=False,
+            about=np.array(json.dumps(about)),
+            **{name: np.asarray(arrays[name]) for name in _ARRAYS},
+        )
+    return digest
+
+
+def read_weights(path: str | Path, *, isa: str | None = None) -> Weights:
+    """Return the weights of a file.
+
+    Raises:
+        ModelMissingError: It is not there.
+        FormatError: It is no weights file, of another version, damaged, or of a network whose
+            inputs or outputs are not this version's.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise ModelMissingError(f"motion model: no weights there: {file}")
+    existing_file(file, what="motion model")
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
+            about = json.loads(str(data["about"]))
+            arrays = {name: data[name] for name in _ARRAYS}
+        sizes = {name: int(about["sizes"][name]) for name in _SIZES}
+        better = frozenset(str(name) for name in about["better"])
+        version, stated = int(about["version"]), str(about["sha256"])
+    except Exception as error:  # zip, zlib, JSON and NumPy each have their own
+        words = " ".join(str(error).split())[:120]
+        raise FormatError(f"motion model: not a weights file ({words}): {file}") from error
+    if version != WEIGHTS_VERSION:
+        raise FormatError(
+            f"motion model: expected weights of version {WEIGHTS_VERSION}, got {version}: {file}"
+        )
+    found = _digest(arrays)
+    if found != stated:
+        raise FormatError(
+            f"motion model: damaged: expected arrays of SHA-256 {stated[:16]}..., got "
+            f"{found[:16]}...; fetch the file again: {file}"
+        )
+    wanted = {"width": WIDTH, "heads": HEADS, "future": FUTURE}
+    if wrong := {name: sizes[name] for name in wanted if sizes[name] != wanted[name]}:
+        raise FormatError(
+            f"motion model: expected a network of {wanted}, got {wrong}; it was trained for other "
+            f"inputs or outputs: {file}"
+        )
+    try:
+        network = RecurrentNetwork(sizes, **arrays, isa=isa)
+    except (ShapeError, ValueRangeError) as error:
+        raise FormatError(f"motion model: {error}: {file}") from error
+    return Weights(network=network, better=better, about=about, sha256=stated)
+
+
+def from_checkpoint(path: str | Path) -> tuple[dict[str, int], dict[str, Array], dict[str, Any]]:
+    """Return sizes, arrays and progress of a training checkpoint, its averaged weights.
+
+    Raises:
+        FormatError: It is no checkpoint.
+    """
+    try:
+        with np.load(existing_file(path, what="checkpoint"), allow_pickle=False) as data:
+            own = {
+                key.split("/", 2)[2]: data[key]
+                for key in data.files
+                if key.startswith("tracker/average/")
+            }
+            stats = {name: data[f"tracker/weights/{name}"] for name in ("mean", "scale")}
+            progress = {
+                key.split("/", 1)[1]: data[key].item()
+                for key in data.files
+                if key.startswith("progress/")
+            }
+        layers = 1 + max(int(key.split(".")[1]) for key in own if key.startswith("blocks."))
+        order = ["enter"]
+        for k in range(layers):
+            order += [f"blocks.{k}.{part}" for part in ("gates", "out", "up", "down")]
+        order += ["leave", "heads", "narrow", "widen"]
+        for kind in ("weight", "bias"):
+            own[f"heads.{kind}"] = np.concatenate([own[f"turns.{kind}"], own[f"others.{kind}"]])
+        matrices, biases = packed([(own[f"{n}.weight"], own[f"{n}.bias"]) for n in order])
+    except (OSError, KeyError, ValueError) as error:
+        raise FormatError(f"checkpoint: not one of a motion model ({error}): {path}") from error
+    hidden, width = own["enter.weight"].shape
+    sizes = {
+        "width": width,
+        "hidden": hidden,
+        "layers": layers,
+        "heads": len(own["heads.bias"]),
+        "rank": len(own["narrow.bias"]),
+        "future": len(own["widen.bias"]),
+    }
+    return sizes, {"matrices": matrices, "biases": biases, **stats}, progress
+
+
+def _digest(arrays: Mapping[str, Array]) -> str:
+    digest = hashlib.sha256()
+    for name in _ARRAYS:
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
