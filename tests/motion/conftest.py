@@ -12,6 +12,7 @@ import pytest
 from twinsdk.core.humanoid import HUMANOID_NAMES, HUMANOID_PARENTS, humanoid_skeleton
 from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES, ImageLandmarks, Landmarks
 from twinsdk.core.observation import Observation
+from twinsdk.motion import body
 
 # Points fixed to a joint: offset from it in the rest pose, left side, metres.
 RIGID = {
@@ -82,11 +83,12 @@ class Puppet:
     about = staticmethod(about)
     swing = staticmethod(swing)
 
-    def __init__(self):
+    def __init__(self, offsets=None, carried=None):
         skeleton = humanoid_skeleton()
         self.offsets = dict(
             zip(HUMANOID_NAMES, skeleton.rest_translations.astype(float), strict=True)
-        )
+        ) | (offsets or {})
+        self.carried = carried or {}
 
     def kinematics(self, local, root=(0.0, 0.0, 0.0)):
         """World rotation and position of every joint from local matrices by name."""
@@ -113,6 +115,8 @@ class Puppet:
         for name, joint in AT_JOINT.items():
             points[name] = positions[joint]
             points[other_side(name)] = positions[other_side(joint)]
+        for name, (joint, offset) in self.carried.items():
+            points[name] = positions[joint] + rotations[joint] @ offset
         centre = (points["leftHip"] + points["rightHip"]) / 2
         return np.array([points[name] - centre for name in BODY_NAMES])
 
@@ -305,3 +309,16 @@ class Puppet:
 @pytest.fixture(scope="session")
 def puppet():
     return Puppet()
+
+
+@pytest.fixture(scope="session")
+def person():
+    """The mean person the fitter begins with, and a tracker's points where they lie on them."""
+    carried = {
+        BODY_NAMES[point]: (body.JOINTS[joint], offset)
+        for point, joint, offset in zip(
+            body.POINTS, body.MODEL.point_joints, body.POINT_OFFSETS, strict=True
+        )
+    }
+    offsets = dict(zip(body.JOINTS[1:], body.OFFSETS[1:], strict=True))
+    return Puppet(offsets, carried)

@@ -70,7 +70,8 @@ def test_exact_points_give_the_joints_back():
         points = places(truth, ROOT)
         start = disturbed(truth, rng)
         solved = solver.solve(problem(points, start, ROOT), start, ROOT + 0.05)
-        assert np.abs(places(solved.rotations, solved.root) - points).max() < 2e-2  # depth is a shallow valley
+        # Depth is a shallow valley.
+        assert np.abs(places(solved.rotations, solved.root) - points).max() < 2e-2
         np.testing.assert_allclose(np.linalg.norm(solved.rotations, axis=1), 1, atol=1e-12)
 
 

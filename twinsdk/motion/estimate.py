@@ -22,11 +22,15 @@ from twinsdk.motion.body import (
     OFFSETS,
     POINT_OFFSETS,
     POINTS,
+    ROWS,
     row,
 )
+from twinsdk.motion.depth import depth_hints, line_of_sight_frame
 from twinsdk.motion.lengths import SessionLengths
 from twinsdk.motion.points import BODY
+from twinsdk.motion.root import hips_in_camera
 from twinsdk.motion.smooth import blend_amount
+from twinsdk.motion.solve import Palms, complete, solve
 from twinsdk.motion.vectors import matrix_of
 
 __all__ = ["BodyEstimate", "BodyEstimator", "EstimatorConfig"]
@@ -36,7 +40,11 @@ _COLLARS = [row("leftShoulder"), row("rightShoulder")]
 _ARMS = [row("leftUpperArm"), row("rightUpperArm")]
 _RAISE, _LOWER, _FORWARD = 0.35, 0.05, 0.16  # radians a collar follows its arm at full reach
 _FAR_OFF = 8.0  # mean square of a limb's residuals beyond which another start is tried
+_PATIENCE_S = 0.1  # how long a limb is far off before that: a single frame may be wrong
 _LEAST_SEEN = 0.2
+_USUAL_M = 3.0
+_PARENTS = MODEL.parents.tolist()
+_TRUNK = [BODY[f"{side}{part}"] for part in ("Shoulder", "Hip") for side in ("left", "right")]
 _LIMBS = (("left", "Arm"), ("right", "Arm"), ("left", "Leg"), ("right", "Leg"))
 _PARTS = {
     "Arm": (("UpperArm", "LowerArm"), ("Elbow", "Wrist")),
@@ -66,7 +74,7 @@ class EstimatorConfig:
 
     Attributes:
         across_m: Deviation of a point across its ray.
-        depth_m: Deviation of a depth.
+        depth_share: How far depths are believed: factor on the deviations they claim.
         turn_rad: Deviation of a joint's forecast at rest after 1/30 s.
         turn_gain: And what a radian a second adds to it.
         root_m, root_gain: The same of the root's place across the line of sight.
@@ -74,7 +82,7 @@ class EstimatorConfig:
     """
 
     across_m: float = 0.012
-    depth_m: float = 0.07
+    depth_share: float = 1.0
     turn_rad: float = 0.03
     turn_gain: float = 0.03
     root_m: float = 0.01
@@ -91,11 +99,17 @@ class BodyEstimate:
         rotations: (N, 4) xyzw local, in the order of `JOINTS`; the hips' own is camera_from_hips.
         root: (3,) metres, the hips joint before the camera.
         residuals: (P, 6) in deviations.
+        world: (N, 3, 3) camera_from_joint.
+        points: (33, 3) where the tracker's points should lie, zeros where none is of the body.
+        sight: (3, 3) camera_from_sight: the axes in which the tracker gives points in space.
     """
 
     rotations: Array
     root: Array
     residuals: Array
+    world: Array
+    points: Array
+    sight: Array
 
 
 class BodyEstimator:
@@ -124,7 +138,7 @@ class BodyEstimator:
         self._last: BodyEstimate | None = None
         self._turning = np.zeros((_COUNT, 3))
         self._moving = np.zeros(3)
-        self._depth_scale = 1.0
+        self._lost_s = np.zeros(len(_LIMBS))
 
     def offsets(self) -> Array:
         """Return parent_from_joint (N, 3) of the person as known so far, metres."""
@@ -136,36 +150,70 @@ class BodyEstimator:
         image: ImageLandmarks,
         seen: Array,
         *,
-        start: Callable[[], tuple[Array, Array]],
         focal_px: float,
         step_s: float,
+        measured: bool = False,
     ) -> BodyEstimate:
         """Return where the person is.
 
         Args:
-            points: (33, 3) the tracker's points in space about the hips, camera axes, metres.
+            points: (33, 3) the tracker's points in space, its own axes.
             image: The same on the image.
             seen: (33,) in [0, 1].
-            start: Makes rotations (N, 4) and root (3,) without a memory, for the first frame and
-                where the forecast leads nowhere.
             focal_px: Focal length.
             step_s: Seconds since the last frame.
+            measured: Whether `points` are measured, in the camera's axes, and not a guess.
         """
         first = self._last is None
+        sight = np.eye(3) if measured else _sight(image, seen, focal_px)
+
+        def start() -> tuple[Array, Array]:
+            return self._start(points @ sight.T, image, seen, focal_px)
+
         rotations, root = start() if self._last is None else self._forecast(self._last, step_s)
         problem = self._problem(points, image, seen, rotations, root, focal_px, step_s)
+        if measured:
+            problem.seen[:, 3] = points[POINTS, 2]
+            problem.seen[:, 4] = (seen[POINTS] > _LEAST_SEEN) / self._config.across_m
         if first:
             solution = self._begin(problem, rotations, root)
         else:
             solution = self._solver.solve(problem, rotations, root)
         if not first:
-            solution = self._second_try(problem, solution, start)
+            solution = self._second_try(problem, solution, start, step_s)
         self._remember(solution, 0.0 if first else step_s)
         self.lengths.add(solution.information, solution.downhill, step_s)
+        world, places = _forward(self.offsets(), solution.rotations, solution.root)
+        shown = np.zeros((33, 3))
+        carried = (world[MODEL.point_joints] @ self._points[..., None])[..., 0]
+        shown[POINTS] = places[MODEL.point_joints] + carried
         self._last = BodyEstimate(
-            rotations=solution.rotations, root=solution.root, residuals=solution.residuals
+            rotations=solution.rotations,
+            root=solution.root,
+            residuals=solution.residuals,
+            world=world,
+            points=shown,
+            sight=sight,
         )
         return self._last
+
+    def _start(
+        self, points: Array, image: ImageLandmarks, seen: Array, focal_px: float
+    ) -> tuple[Array, Array]:
+        """Return rotations (N, 4) and root (3,) by the closed form, without a memory."""
+        rotations, _ = complete(
+            solve(points, seen),
+            points,
+            (None, None),
+            head=None,
+            expressions=None,
+            palms=Palms(shown=np.zeros(2, bool)),
+        )
+        placed = hips_in_camera(points * self._scale, image, seen, focal_px)
+        if placed is None:
+            ray = _trunk_ray(image, seen, focal_px)
+            placed = _USUAL_M * np.array([ray[0], ray[1], -1.0])
+        return rotations[ROWS], placed
 
     def _begin(self, problem: BodyProblem, rotations: Array, root: Array) -> BodySolution:
         """Return the solution that owes nothing to the past: from coarse to fine."""
@@ -202,8 +250,8 @@ class BodyEstimator:
         table[:, :2] = (image.uv[POINTS] - 0.5) * (width / focal_px, -height / focal_px)
         away = max(-float(root[2]), 0.2)
         table[:, 2] = sure * away / c.across_m
-        table[:, 3] = self._depth_scale * points[POINTS, 2]
-        table[:, 4] = sure / c.depth_m
+        table[:, 3], sigma = depth_hints(table[:, :2], points[POINTS], sure, away_m=away)
+        table[:, 4] = sure / (c.depth_share * sigma)
         late = np.sqrt(max(step_s, 1e-3) * 30)
         speed = np.abs(self._turning)
         forecast_weights = 1 / (late * (c.turn_rad + c.turn_gain * speed))
@@ -220,6 +268,7 @@ class BodyEstimator:
             neutral_weights=NEUTRAL_WEIGHTS,
             root=root,
             root_weights=root_weights,
+            bias_weight=10.0,
         )
 
     def _second_try(
@@ -227,6 +276,7 @@ class BodyEstimator:
         problem: BodyProblem,
         first: BodySolution,
         start: Callable[[], tuple[Array, Array]],
+        step_s: float,
     ) -> BodySolution:
         """Return the better of `first` and what begins without memory where `first` is far off.
 
@@ -235,9 +285,11 @@ class BodyEstimator:
         """
         square = first.residuals[:, :3] ** 2
         worst = np.maximum(square[:, 0] + square[:, 1], square[:, 2]) @ _LIMB_OF_POINT / _PER_LIMB
-        lost = (_LIMB_OF_JOINT @ (worst > _FAR_OFF)) > 0
+        self._lost_s = np.where(worst > _FAR_OFF, self._lost_s + step_s, 0.0)
+        lost = (_LIMB_OF_JOINT @ (self._lost_s > _PATIENCE_S)) > 0
         if not lost.any():
             return first
+        self._lost_s[self._lost_s > _PATIENCE_S] = 0.0
         rotations, _ = start()
         rotations = np.where(lost[:, None], rotations, first.rotations)
         free = replace(
@@ -255,6 +307,29 @@ class BodyEstimator:
         share = blend_amount(4.0, step_s)
         self._turning += share * (quat.to_rotation_vector(between) / step_s - self._turning)
         self._moving += share * ((solution.root - self._last.root) / step_s - self._moving)
+
+
+def _trunk_ray(image: ImageLandmarks, seen: Array, focal_px: float) -> Array:
+    sure = np.maximum(seen[_TRUNK], 1e-3)
+    u, v = sure @ image.uv[_TRUNK] / sure.sum()
+    width, height = image.size_px
+    return np.array([(u - 0.5) * width, (0.5 - v) * height]) / focal_px
+
+
+def _sight(image: ImageLandmarks, seen: Array, focal_px: float) -> Array:
+    """Return the axes (3, 3) that look at the person, camera_from_sight."""
+    return line_of_sight_frame(_trunk_ray(image, seen, focal_px))
+
+
+def _forward(offsets: Array, rotations: Array, root: Array) -> tuple[Array, Array]:
+    """Return camera_from_joint (N, 3, 3) and the joints' places (N, 3)."""
+    local = matrix_of(rotations)
+    world, places = local.copy(), np.tile(root, (_COUNT, 1))
+    for j, parent in enumerate(_PARENTS):
+        if parent >= 0:
+            world[j] = world[parent] @ local[j]
+            places[j] = places[parent] + world[parent] @ offsets[j]
+    return world, places
 
 
 def _cost(solution: BodySolution, problem: BodyProblem) -> float:

@@ -10,22 +10,24 @@ from twinsdk.core import quat
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.expressions import EXPRESSION_COUNT
 from twinsdk.core.frame import TrackingState
-from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES, ImageLandmarks, Landmarks
 from twinsdk.core.observation import Observation
 from twinsdk.core.pose import Pose
 from twinsdk.errors import ValueRangeError
+from twinsdk.motion.body import ROWS
+from twinsdk.motion.estimate import BodyEstimate, BodyEstimator
+from twinsdk.motion.glide import GlideConfig, RotationGlide
 from twinsdk.motion.gravity import CameraPitch
 from twinsdk.motion.head import NeutralFace, face_rotation, line_of_sight
-from twinsdk.motion.limits import SPEED_LIMITS, speed_limits
+from twinsdk.motion.learnt import Learnt
+from twinsdk.motion.limits import speed_limits
+from twinsdk.motion.person import OwnSkeleton
 from twinsdk.motion.points import BODY, FACE_POINTS, HAND, JOINT
 from twinsdk.motion.presence import Presence, group_confidence
-from twinsdk.motion.proportions import Proportions
 from twinsdk.motion.rest import GROUP_OF_JOINT, GROUPS, idle_rotations, upright_thigh
-from twinsdk.motion.root import RootFollower
+from twinsdk.motion.root import RootFollower, lowest_sole
 from twinsdk.motion.sides import Sides
-from twinsdk.motion.smooth import OneEuroConfig, RotationFilter
-from twinsdk.motion.solve import Hints, points_of, solve
+from twinsdk.motion.solve import Palms, complete, points_of
 from twinsdk.motion.vectors import smoothstep, turn_x, turn_y
 
 __all__ = ["BodyFitter", "Fit", "FitConfig"]
@@ -36,7 +38,8 @@ class FitConfig:
     """How landmarks become a pose.
 
     Attributes:
-        height_m: Height of the skeleton fitted; avatars of other sizes are reached by retargeting.
+        height_m: Of the person, shoes on; asked for once, since one camera cannot tell a small
+            person from a distant one.
         fov_deg: The camera's horizontal field of view; 60 is a usual webcam.
         seen_above: Visibility above which a part counts as seen.
         unseen_below: Visibility below which it counts as unseen; the gap keeps it from flickering.
@@ -45,7 +48,6 @@ class FitConfig:
         hold_s: Seconds a lost person's pose is held before it eases to rest.
         smoothing: Filter of the joint rotations.
         camera_pitch_deg: How far the camera looks down; None learns it from people who stand.
-        roll_memory_s: Seconds in which the remembered roll of a straight limb decays to neutral.
     """
 
     height_m: float = 1.70
@@ -55,11 +57,8 @@ class FitConfig:
     fade_in_s: float = 0.25
     fade_out_s: float = 0.4
     hold_s: float = 0.7
-    smoothing: OneEuroConfig = field(
-        default_factory=lambda: OneEuroConfig(min_cutoff_hz=1.0, speed_gain=1.5)
-    )
+    smoothing: GlideConfig = field(default_factory=lambda: GlideConfig(min_hz=1.0, gain=0.5))
     camera_pitch_deg: float | None = None
-    roll_memory_s: float = 2.0
 
     def __post_init__(self) -> None:
         checks = (
@@ -69,7 +68,6 @@ class FitConfig:
             ("fade_in_s", self.fade_in_s > 0 and self.fade_out_s > 0, "above 0 s"),
             ("hold_s", self.hold_s >= 0, "0 s or more"),
             ("camera_pitch_deg", abs(self.camera_pitch_deg or 0) <= 60, "-60 to 60 degrees"),
-            ("roll_memory_s", self.roll_memory_s > 0, "above 0 s"),
         )
         for name, ok, wanted in checks:
             if not ok:
@@ -81,7 +79,9 @@ class Fit:
     """What one observation says of a person.
 
     Attributes:
-        pose: On `humanoid_skeleton(height_m)`; the root in the world, feet on y = 0.
+        pose: On the canonical joints with the person's own lengths as far as they are known: the
+            skeleton is another object whenever they change, which is seldom. The root is in the
+            world, soles on y = 0.
         joint_confidence: (55,) in [0, 1]; 0 is a joint at rest because it is unseen.
         confidence: In [0, 1], the mean over the body's parts.
         state: TRACKING, PARTIAL, HOLDING or IDLE.
@@ -97,11 +97,9 @@ class Fit:
 
 _TORSO = [BODY[n] for n in ("leftShoulder", "rightShoulder")]
 _HIPS = [BODY["leftHip"], BODY["rightHip"]]
-_TRUNK = [*_TORSO, *_HIPS]
 _EARS = [BODY["leftEar"], BODY["rightEar"]]
 _HANGING = 0.35  # cosine: a head hangs at most 20 degrees below level with the trunk upright
 _THIGHS = [JOINT["leftUpperLeg"], JOINT["rightUpperLeg"]]
-_FEET = [GROUPS.index("leftFoot"), GROUPS.index("rightFoot")]
 _SHANKS = [GROUPS.index("leftShank"), GROUPS.index("rightShank")]
 _FINGERS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers")]
 _PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
@@ -117,7 +115,7 @@ class BodyFitter:
 
     def __init__(self, config: FitConfig | None = None) -> None:
         self.config = config or FitConfig()
-        self._skeleton = humanoid_skeleton(self.config.height_m)
+        self._own = OwnSkeleton(height_m=self.config.height_m)
         self._idle = idle_rotations()
         self._presence = Presence(
             on=self.config.seen_above,
@@ -125,15 +123,13 @@ class BodyFitter:
             fade_in_s=self.config.fade_in_s,
             fade_out_s=self.config.fade_out_s,
         )
-        self._filter = RotationFilter(self.config.smoothing, max_speed=SPEED_LIMITS)
+        self._filter = RotationGlide(self.config.smoothing)
         self._pitch = CameraPitch(fixed_deg=self.config.camera_pitch_deg)
         self._neutral = NeutralFace()
         self._sides = Sides()
         self._half_width = float(np.tan(np.radians(self.config.fov_deg) / 2))
-        self._proportions = Proportions()
-        self._root = RootFollower(
-            fov_deg=self.config.fov_deg, scale=self.config.height_m / _SKELETON_M
-        )
+        self._estimator = BodyEstimator(height_m=self.config.height_m)
+        self._root = RootFollower()
         self.reset()
 
     def reset(self) -> None:
@@ -144,18 +140,34 @@ class BodyFitter:
             self._sides,
             self._pitch,
             self._neutral,
-            self._proportions,
+            self._estimator,
+            self._own,
             self._root,
         ):
             part.reset()
         self._good = self._idle.copy()
-        self._roll = np.zeros(4)
         self._hand_trust = np.ones(2)
         self._hand_haste = np.ones(2)
         self._expressions = np.zeros(EXPRESSION_COUNT, np.float32)
         self._last_ns: int | None = None
         self._last: Fit | None = None
         self._unseen_s = np.inf
+
+    def learnt(self) -> Learnt:
+        """Return what is known of the person and the camera by now."""
+        return Learnt.of(self._estimator.lengths, self._pitch.learnt)
+
+    def begin_with(self, learnt: Learnt) -> None:
+        """Start from what another session learnt; to be called before the first step."""
+        self._estimator.lengths.begin_with(*learnt.logs())
+        self._own.take(self._estimator.lengths)
+        if learnt.camera_pitch_deg is not None:
+            self._pitch.begin_with(float(np.radians(learnt.camera_pitch_deg)))
+
+    def relearn(self) -> None:
+        """Forget the person's lengths and how they hold their head, not where they are."""
+        for part in (self._estimator.lengths, self._own, self._neutral):
+            part.reset()
 
     def step(self, observation: Observation) -> Fit:
         """Return the pose at the observation's time.
@@ -174,23 +186,33 @@ class BodyFitter:
         points = points_of(body, BODY_NAMES)
         if not _upright_in_itself(points):
             return self._unseen(step_s)
-        self._pitch.add(points, seen, step_s)
-        if self._last is None:
-            self._pitch.start()
+        if self._unseen_s > self.config.hold_s:
+            self._estimator.forget_pose()
         hands = (_hand(observation.left_hand), _hand(observation.right_hand))
         self._look(seen, hands, observation.image_face is not None, step_s)
-        self._proportions.add(points, seen, step_s)
-        sidewards = self._sidewards(observation, seen)
-        world = self._pitch.upright() @ sidewards
-        settled = self._proportions.apply(points) @ world.T
-        self._solve(settled, seen, hands, observation, world, step_s)
+        image = observation.image_body or _pictured(points)
+        focal_px = image.size_px[0] / 2 / self._half_width
+        estimate = self._estimator.step(
+            points,
+            image,
+            seen,
+            focal_px=focal_px,
+            step_s=step_s,
+            measured=observation.measured,
+        )
+        self._pitch.add(estimate.points, seen, step_s)
+        if self._last is None:
+            self._pitch.start()
+        self._own.step(self._estimator.lengths, step_s)
+        self._solve(points, estimate, hands, observation, step_s)
         if observation.expressions is not None:
             self._expressions = np.clip(observation.expressions, 0, 1)
         self._unseen_s = 0.0
         state = (
             TrackingState.TRACKING if self._presence.seen[_MAIN].all() else TrackingState.PARTIAL
         )
-        return self._finish(state, observation, points @ sidewards.T, seen, step_s)
+        there = None if observation.image_body is None else estimate.root
+        return self._finish(state, there, step_s)
 
     def _elapsed(self, timestamp_ns: int) -> float:
         last, self._last_ns = self._last_ns, timestamp_ns
@@ -220,52 +242,34 @@ class BodyFitter:
     def _solve(
         self,
         points: Array,
-        seen: Array,
+        estimate: BodyEstimate,
         hands: tuple[Array | None, Array | None],
         observation: Observation,
-        world: Array,
         step_s: float,
     ) -> None:
-        """Refresh the rotations of what is seen; what is not keeps its last good ones.
-
-        `points` are in the world's axes; `world` (3, 3) turns the tracker's axes to them.
-        """
+        """Refresh the rotations of what is seen; what is not keeps its last good ones."""
         present = self._presence.fresh
+        upright = self._pitch.upright()
+        # The tracker's own axes lie along the line of sight.
+        world = upright @ estimate.sight
         turned = [None if hand is None else hand @ world.T for hand in hands]
+        joints = np.zeros((len(GROUP_OF_JOINT), 3, 3))
+        joints[ROWS] = upright @ estimate.world
         hand_px = _palm_px(observation)
-        solution = solve(
-            _with_hips(points, float(seen[_HIPS[0]] + seen[_HIPS[1]]) / 2),
-            seen,
+        rotations, trust = complete(
+            joints,
+            points @ world.T,
             (turned[0], turned[1]),
             head=self._head(observation.image_face, step_s),
             expressions=observation.expressions,
-            hints=Hints(
-                roll=self._roll,
-                step_s=None if self._last is None else step_s,
-                feet=present[_FEET] * 1.0,
-                palms=present[_PALMS],
-                hand_px=hand_px,
-            ),
+            palms=Palms(shown=present[_PALMS], size_px=hand_px),
         )
-        self._hand_trust = np.where([h is None for h in hands], 1.0, solution.hand_trust)
+        self._hand_trust = np.where([h is None for h in hands], 1.0, trust)
         self._hand_haste = _STIFFEST + (1 - _STIFFEST) * smoothstep(hand_px, *_SMALL_HAND_PX)
-        trusted = solution.hand_trust > _TRUSTED
-        kept = np.exp(-step_s * (1 - solution.roll_certainty) / self.config.roll_memory_s)
-        self._roll = solution.roll * kept
         fresh = present[GROUP_OF_JOINT]
-        fresh[_FINGERS_OF[0]] &= trusted[0]
-        fresh[_FINGERS_OF[1]] &= trusted[1]
-        self._good = np.where(fresh[:, None], solution.rotations, self._good)
-
-    def _sidewards(self, observation: Observation, seen: Array) -> Array:
-        """Return the turn (3, 3) from the line of sight to the camera's axis, about its upright."""
-        image = observation.image_body
-        if image is None:
-            return np.eye(3)
-        sure = seen[_TRUNK]
-        u = float(sure @ image.uv[_TRUNK, 0] / max(sure.sum(), 1e-6))
-        right, _ = line_of_sight(u, 0.5, half_width=self._half_width, aspect=1.0)
-        return turn_y(-right)
+        fresh[_FINGERS_OF[0]] &= trust[0] > _TRUSTED
+        fresh[_FINGERS_OF[1]] &= trust[1] > _TRUSTED
+        self._good = np.where(fresh[:, None], rotations, self._good)
 
     def _head(self, face: ImageLandmarks | None, step_s: float) -> Array | None:
         """Return the head's world rotation (3, 3) from the face's own points, or None."""
@@ -286,15 +290,10 @@ class BodyFitter:
             self._presence.step(np.zeros(len(GROUPS)), step_s)
             self._expressions = self._expressions * np.float32(np.exp(-step_s / 0.3))
         state = TrackingState.HOLDING if held else TrackingState.IDLE
-        return self._finish(state, None, None, np.zeros(len(BODY_NAMES)), step_s)
+        return self._finish(state, None, step_s, seen=False)
 
     def _finish(
-        self,
-        state: TrackingState,
-        observation: Observation | None,
-        points: Array | None,
-        seen: Array,
-        step_s: float,
+        self, state: TrackingState, place: Array | None, step_s: float, *, seen: bool = True
     ) -> Fit:
         weights = self._presence.weights
         shown = self._fade(weights[GROUP_OF_JOINT])
@@ -305,18 +304,16 @@ class BodyFitter:
             max_speed=speed_limits(None if self._last is None else self._last.pose, shown),
         )
         root = self._root.step(
-            smooth,
-            points=None if points is None else points * self._proportions.scale,
-            image=None if observation is None else observation.image_body,
-            seen=seen,
+            place,
+            sole=lowest_sole(smooth[ROWS], self._own.offsets, scale=self.config.height_m / 1.70),
             legs=float(weights[_SHANKS].min()),
             upright=self._pitch.upright(),
             step_s=step_s,
         )
-        sure = weights * self._presence.confidence * (0.0 if points is None else 1.0)
+        sure = weights * self._presence.confidence * float(seen)
         fit = Fit(
             pose=Pose(
-                skeleton=self._skeleton,
+                skeleton=self._own.skeleton,
                 rotations=quat.positive(smooth).astype(np.float32),
                 root_translation=root.astype(np.float32),
             ),
@@ -374,27 +371,17 @@ def _palm_px(observation: Observation) -> Array:
     return out
 
 
-def _with_hips(points: Array, sure: float) -> Array:
-    """Return the points with hips that are not seen put upright below the shoulders."""
-    weight = min(max((sure - 0.3) / 0.4, 0.0), 1.0)
-    if weight >= 1:
-        return points
-    left, right = points[_TORSO]
-    across = (left - right) * (1.0, 0.0, 1.0)
-    width = float(np.hypot(across[0], across[2]))
-    across = across / width if width > 1e-6 else np.array([1.0, 0.0, 0.0])
-    below = (left + right) / 2 - (0.0, _TRUNK_M, 0.0)
-    upright = np.stack([below + 0.09 * across, below - 0.09 * across])
-    out = points.copy()
-    out[_HIPS] = weight * points[_HIPS] + (1 - weight) * upright
-    return out
+def _pictured(points: Array) -> ImageLandmarks:
+    """Return where points (33, 3) would lie on a picture: for trackers that give none."""
+    away = _USUAL_M - points[:, 2]
+    uv = np.asarray(0.5 + points[:, :2] / away[:, None] * (0.5, -0.5), np.float32)
+    return ImageLandmarks(names=BODY_NAMES, uv=uv, size_px=(1000, 1000))
 
 
-_SKELETON_M = 1.70
+_USUAL_M = 3.0
 _KNUCKLE = HAND["middleMcp"]
 _TRUSTED = 0.25
 _STIFFEST = 0.25
 _SMALL_HAND_PX = (15.0, 60.0)  # palms of few pixels are held still, of many follow at once
-_TRUNK_M = 0.495
 _MAIN = [i for i, name in enumerate(GROUPS) if not name.endswith(("Fingers", "Palm", "Foot"))]
 _FINGERS_OF = [GROUPS.index(f"{side}Fingers") == GROUP_OF_JOINT for side in ("left", "right")]

@@ -35,6 +35,7 @@ _LEAST, _MOST = np.radians(-25.0), np.radians(45.0)
 # Trackers let toes point down too much, so soles alone are believed by half.
 _SOLES_SHARE = 0.5
 _SAMPLES, _EVERY_S = 150, 0.1
+_BELIEVED = 20  # samples that the pitch of another session counts for
 
 
 class CameraPitch:
@@ -89,6 +90,17 @@ class CameraPitch:
         """Take what the first frame showed at once, so that a clip does not begin by tilting."""
         if self._goal is not None:
             self.radians = self._goal
+
+    @property
+    def learnt(self) -> float | None:
+        """The pitch, radians; None where neither is it given nor has anything told it."""
+        return self.radians if self._fixed is not None or self._goal is not None else None
+
+    def begin_with(self, radians: float) -> None:
+        """Start from what another session learnt; what is seen from now on outweighs it soon."""
+        if self._fixed is None:
+            self.radians = self._goal = radians
+            self._standing = [radians] * _BELIEVED
 
     def upright(self) -> Array:
         """Return the rotation (3, 3) that turns the camera's axes to the world's."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from twinsdk.core.arrays import Array
+from twinsdk.errors import ShapeError, ValueRangeError
 from twinsdk.motion.body import MODEL, OFFSETS, SEGMENTS, row
 
 __all__ = ["SessionLengths"]
@@ -23,6 +24,7 @@ _EVERY_S = 0.1
 _NEWS = 0.1
 _EASE_S = 0.5
 _LEAST, _MOST = -0.25, 0.25
+_SUREST = 0.01  # deviation that another session is believed to have at least
 
 
 def _stature() -> Array:
@@ -47,7 +49,8 @@ class SessionLengths:
     def __init__(self) -> None:
         self._prior = np.diag([_SPREADS.get(name, _LIMB_SPREAD) ** -2.0 for name in SEGMENTS])
         stature = _stature()
-        self._prior += np.outer(stature, stature) / _HEIGHT_SPREAD**2
+        self._stature = np.outer(stature, stature) / _HEIGHT_SPREAD**2
+        self._prior += self._stature
         self.reset()
 
     def reset(self) -> None:
@@ -57,6 +60,26 @@ class SessionLengths:
         self._information = self._prior.copy()
         self._sum = np.zeros(len(SEGMENTS))
         self._since_s = 0.0
+
+    def begin_with(self, logs: Array, deviations: Array) -> None:
+        """Start from the logs (K,) that another session learnt, as sure as it was of them.
+
+        Raises:
+            ShapeError: There are not K of each.
+            ValueRangeError: A log is not finite, or a deviation is not above 0.
+        """
+        for name, given in (("logs", logs), ("deviations", deviations)):
+            if np.shape(given) != (len(SEGMENTS),):
+                raise ShapeError(f"{name}: expected ({len(SEGMENTS)},), got {np.shape(given)}")
+        if not np.isfinite(logs).all():
+            raise ValueRangeError(f"logs: expected finite ones, got {logs}")
+        if not ((deviations > 0) & np.isfinite(deviations)).all():
+            raise ValueRangeError(f"deviations: expected above 0, got {deviations}")
+        # Shoes and cameras change between sessions.
+        self._information = np.diag(np.maximum(deviations, _SUREST) ** -2.0) + self._stature
+        self.logs = np.clip(np.asarray(logs, np.float64), _LEAST, _MOST)
+        self._sum = self._information @ self.logs
+        self._goal = self.logs.copy()
 
     def add(self, information: Array, downhill: Array, step_s: float) -> None:
         """Take what one frame tells, as `BodySolution` has it, `step_s` after the last."""

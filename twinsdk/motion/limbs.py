@@ -3,13 +3,11 @@
 The directions of the two bones decide everything but the roll of the upper bone when the limb is
 straight. Roll is measured from the limb's *neutral* roll, that of the shortest arc from the rest
 direction. A bent limb shows its roll (the elbow and knee are hinges); a straight leg takes it from
-the foot; otherwise it is remembered, and neutral in the end. Every weight is continuous, and one
-that would flip fades to zero where it would.
+the foot; otherwise it is neutral. Every weight is continuous, and one that would flip fades to zero
+where it would.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,9 +15,7 @@ from twinsdk.core.arrays import Array
 from twinsdk.motion.points import SOLE_DROP
 from twinsdk.motion.vectors import columns, cross, dot, rotation_of, smoothstep, unit
 
-__all__ = ["LIMBS", "Limbs", "solve_feet", "solve_limbs"]
-
-LIMBS: tuple[str, ...] = ("leftArm", "rightArm", "leftLeg", "rightLeg")
+__all__ = ["solve_feet", "solve_limbs"]
 
 # Rest direction of both bones, and the axis about which the hinge flexes: the forearm forwards,
 # the shank backwards. Left arm, right arm, left leg, right leg.
@@ -31,54 +27,25 @@ _DROP, _LEVEL = float(np.sin(SOLE_DROP)), float(np.cos(SOLE_DROP))
 _TOES_AT_REST = np.array([0.0, -_DROP, _LEVEL])
 _MOST_TURN = 0.75  # sine of the most a foot turns in or out
 _ANKLE_PITCH = (-0.8, 1.1)  # radians, toes up and toes down
-# Sine of the flexion below which the bend plane says nothing and above which it says all: for exact
-# points, and for a stream of noisy ones, where a straight arm seems bent by up to 25 degrees.
-_BEND_EXACT = (0.17, 0.5)
-_BEND_NOISY = (0.3, 0.9)
+# Sine of the flexion below which the bend plane says nothing and above which it says all.
+_BEND = (0.17, 0.5)
 # Cosine of the roll from neutral: beyond about 165 degrees a joint seems to bend backwards, which
 # is noise; within 115 it is believed.
 _SIDE_LOW, _SIDE_HIGH = -0.966, -0.42
-_FOLLOW_HZ = 6.0  # how fast a roll of certainty one half is followed, 1/s
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Limbs:
-    """Both bones of the four limbs, in the order of `LIMBS`.
-
-    Attributes:
-        upper: (4, 3, 3) world rotations of upper arms and thighs.
-        lower: (4, 3, 3) of forearms, untwisted, and shanks.
-        roll: (4,) radians from neutral.
-        certainty: (4,) in [0, 1]: how far the roll was seen rather than remembered.
-    """
-
-    upper: Array
-    lower: Array
-    roll: Array
-    certainty: Array
 
 
 def solve_limbs(
-    parents: Array,
-    upper: Array,
-    lower: Array,
-    *,
-    toes_ahead: Array,
-    toes_seen: Array,
-    roll: Array,
-    step_s: float | None,
-) -> Limbs:
-    """Return the limbs whose bones point along the given directions.
+    parents: Array, upper: Array, lower: Array, *, toes_ahead: Array
+) -> tuple[Array, Array]:
+    """Return the world rotations of upper and lower bones (4, 3, 3) along the given directions.
+
+    Order: left arm, right arm, left leg, right leg. Forearms have no twist.
 
     Args:
         parents: (4, 3, 3) world rotations of the collar bones and, twice, the pelvis.
         upper: (4, 3) unit directions of upper arms and thighs, world.
         lower: (4, 3) unit directions of forearms and shanks.
         toes_ahead: (2, 3) direction from heel to toes of both feet.
-        toes_seen: (2,) in [0, 1], how far to believe it.
-        roll: (4,) remembered roll, radians, taken where none is seen.
-        step_s: Seconds since it was remembered: the less sure a roll is, the slower it follows.
-            None is without memory: `roll` and what is seen are mixed by certainty.
     """
     local = (upper[:, None, :] @ parents)[:, 0]
     opening = 1 + dot(local, _REST)
@@ -94,32 +61,23 @@ def solve_limbs(
     seen_cos, seen_sin = dot(plane, neutral), dot(plane, aside)
     seen = np.arctan2(seen_sin, seen_cos)
     side = seen_cos / np.where(flexion > 1e-9, flexion, 1)
-    trust = smoothstep(side, _SIDE_LOW, _SIDE_HIGH)
-    bend = _BEND_EXACT if step_s is None else _BEND_NOISY
-    certainty = smoothstep(flexion, *bend) * trust
-
-    shown, by_feet = _roll_from_feet(
-        lower[_LEGS], neutral[_LEGS], aside[_LEGS], toes_ahead, toes_seen
-    )
+    certainty = smoothstep(flexion, *_BEND) * smoothstep(side, _SIDE_LOW, _SIDE_HIGH)
+    shown, by_feet = _roll_from_feet(lower[_LEGS], neutral[_LEGS], aside[_LEGS], toes_ahead)
     # A knee that seems to bend against the foot's direction is noise as well.
     along = smoothstep(np.cos(seen[_LEGS] - shown), -0.3, 0.4)
     certainty[_LEGS] *= 1 - by_feet * (1 - along)
-    by_feet = by_feet * (1 - certainty[_LEGS])
-    blended = roll + _share(certainty, step_s) * _wrap(seen - roll)
-    blended[_LEGS] += _share(by_feet, step_s) * _wrap(shown - blended[_LEGS])
-    certainty[_LEGS] += by_feet
+    roll = certainty * seen
+    roll[_LEGS] += by_feet * (1 - certainty[_LEGS]) * _wrap(shown - roll[_LEGS])
 
-    axis = np.cos(blended)[:, None] * neutral + np.sin(blended)[:, None] * aside
+    axis = np.cos(roll)[:, None] * neutral + np.sin(roll)[:, None] * aside
     ahead = cross(axis, upper)
     # A hinge opens one way only: what would bend it backwards is taken out.
     backwards = np.minimum(dot(lower, ahead), 0)
     lower = unit(lower - backwards[:, None] * ahead, upper)
     lower_axis = unit(axis - dot(axis, lower)[:, None] * lower, axis)
-    return Limbs(
-        upper=columns(upper, axis, cross(upper, axis)) @ _FROM_REST,
-        lower=columns(lower, lower_axis, cross(lower, lower_axis)) @ _FROM_REST,
-        roll=_wrap(blended),
-        certainty=certainty,
+    return (
+        columns(upper, axis, cross(upper, axis)) @ _FROM_REST,
+        columns(lower, lower_axis, cross(lower, lower_axis)) @ _FROM_REST,
     )
 
 
@@ -140,7 +98,7 @@ def solve_feet(shanks: Array, toes_ahead: Array) -> Array:
 
 
 def _roll_from_feet(
-    shanks: Array, neutral: Array, aside: Array, toes_ahead: Array, seen: Array
+    shanks: Array, neutral: Array, aside: Array, toes_ahead: Array
 ) -> tuple[Array, Array]:
     """Return the roll (2,) that has the knees point where the toes do, and its certainty (2,)."""
     # The knee's axis is across shank and foot: forward x down is the person's left, +X.
@@ -148,17 +106,7 @@ def _roll_from_feet(
     length = np.sqrt(dot(axis, axis))
     scale = np.maximum(np.sqrt(dot(toes_ahead, toes_ahead)), 1e-9)
     shown = np.arctan2(dot(axis, aside), dot(axis, neutral))
-    certainty = seen * smoothstep(length / scale, 0.3, 0.6) * smoothstep(np.cos(shown), -0.7, 0.0)
-    return shown, certainty
-
-
-def _share(certainty: Array, step_s: float | None) -> Array:
-    """Return how much of a seen roll is taken (N,): all of a certain one, slowly of the others."""
-    if step_s is None:
-        return certainty
-    doubt = np.maximum(1 - certainty, 1e-3)
-    share: Array = -np.expm1(-_FOLLOW_HZ * step_s * certainty / doubt)
-    return share
+    return shown, smoothstep(length / scale, 0.3, 0.6) * smoothstep(np.cos(shown), -0.7, 0.0)
 
 
 def _wrap(radians: Array) -> Array:

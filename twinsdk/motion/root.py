@@ -1,8 +1,7 @@
-"""Where the person stands: depth from size, place from the image, height from the feet.
+"""Where the person stands: place from the solver, height from the feet.
 
-The camera's field of view is stated, its pitch given. Depth is the least certain number of
-all and filtered hardest. The lowest sole is on the ground, unless the image shows it well above
-where soles have been: a jump.
+The lowest sole is on the ground, unless the image shows it well above where soles have been: a
+jump.
 """
 
 from __future__ import annotations
@@ -11,11 +10,12 @@ import numpy as np
 
 from twinsdk.core.arrays import Array
 from twinsdk.core.landmarks import ImageLandmarks
-from twinsdk.motion.points import BODY, JOINT, REST
-from twinsdk.motion.smooth import OneEuroConfig, PointFilter
+from twinsdk.motion.body import OFFSETS, row
+from twinsdk.motion.glide import GlideConfig, PointGlide
+from twinsdk.motion.points import BODY
 from twinsdk.motion.vectors import matrix_of
 
-__all__ = ["RootFollower", "hips_in_camera", "lowest_sole"]
+__all__ = ["ANKLE_M", "RootFollower", "hips_in_camera", "lowest_sole"]
 
 _USED = np.array(
     [BODY["nose"]]
@@ -27,21 +27,14 @@ _USED = np.array(
 )
 _LEGS = np.array(
     [
-        [JOINT[f"{side}{part}"] for side in ("left", "right")]
+        [row(f"{side}{part}") for side in ("left", "right")]
         for part in ("UpperLeg", "LowerLeg", "Foot")
     ]
 )
-_BONES = np.array(
-    [
-        [REST[f"{side}UpperLeg"] - REST["hips"] for side in ("left", "right")],
-        [REST[f"{side}LowerLeg"] - REST[f"{side}UpperLeg"] for side in ("left", "right")],
-        [REST[f"{side}Foot"] - REST[f"{side}LowerLeg"] for side in ("left", "right")],
-    ]
-)
-_HIP_BONES = _BONES[0]
-_SOLE = -REST["leftFoot"][1]
+ANKLE_M = 0.075
+"""Height of the ankle above the sole on the 1.70 m skeleton."""
 # Heel, ball and tip of the toes below the ankle.
-_SOLES = np.array([[0.0, _SOLE, -0.05], [0.0, _SOLE, 0.135], [0.0, _SOLE, 0.19]])
+_SOLES = np.array([[0.0, -ANKLE_M, -0.05], [0.0, -ANKLE_M, 0.135], [0.0, -ANKLE_M, 0.19]])
 
 _LEAST_WEIGHT = 2.0  # sure points needed for a depth
 _NEAREST_M, _FARTHEST_M = 0.3, 30.0
@@ -54,38 +47,37 @@ _ARRIVAL_S = 0.6  # until size and depth have settled the person stays at the or
 _LEAP_M = 1.5  # nobody moves so far between two frames: another scene
 
 
-def lowest_sole(rotations: Array) -> float:
-    """Return the height of the lowest sole against the hips joint, metres on the 1.70 m skeleton.
+def lowest_sole(rotations: Array, offsets: Array = OFFSETS, *, scale: float = 1.0) -> float:
+    """Return the height of the lowest sole against the hips joint, metres.
 
     Args:
-        rotations: (55, 4) local.
+        rotations: (N, 4) local, in the order of `body.JOINTS`; the hips' own is world_from_hips.
+        offsets: (N, 3) parent_from_joint.
+        scale: Of the feet, against the 1.70 m skeleton's.
     """
+    bones = offsets[_LEGS]
     local = matrix_of(rotations[_LEGS])
-    world = matrix_of(rotations[0]) @ local[0]
-    place = _HIP_BONES @ matrix_of(rotations[0])[1]
+    hips = matrix_of(rotations[0])
+    world = hips @ local[0]
+    place = bones[0] @ hips[1]
     for k in (1, 2):
-        place = place + (world[:, 1] * _BONES[k]) @ np.ones(3)
+        place = place + (world[:, 1] * bones[k]).sum(-1)
         world = world @ local[k]
     # Only heights are needed of the sole points: the second row of each foot's matrix.
-    return float((place[:, None] + world[:, 1] @ _SOLES.T).min())
+    return float((place[:, None] + world[:, 1] @ (scale * _SOLES).T).min())
 
 
-def hips_in_camera(
-    points: Array, image: ImageLandmarks, seen: Array, focal: float
-) -> tuple[Array, Array, Array] | None:
-    """Return what places the hips before the camera, or None when too little is seen.
+def hips_in_camera(points: Array, image: ImageLandmarks, seen: Array, focal: float) -> Array | None:
+    """Return the hips' place before the camera (3,), or None when too little is seen.
 
     Every point says u (Z - z) = f (X + x) and likewise for v; the least squares in (X, Y, Z) has a
     closed form: Z from the spread of the points, then X and Y on the line of sight.
 
     Args:
-        points: (33, 3) metres about the middle of the hips, our axes.
+        points: (33, 3) metres about the middle of the hips, the camera's axes.
         image: The same points on the image.
         seen: (33,) in [0, 1].
         focal: Focal length, pixels.
-
-    Returns:
-        Depth Z (1,), and (ray, offset), (2,) each: the hips are at ray * Z + offset, right and up.
     """
     width, height = image.size_px
     weight = seen[_USED] ** 2
@@ -101,29 +93,22 @@ def hips_in_camera(
     spread = (w * apart * apart).sum()
     if spread < 1e-6:
         return None
-    depth = -(w * apart * (known - known_mean)).sum() / spread
+    depth = float(-(w * apart * (known - known_mean)).sum() / spread)
     if not _NEAREST_M < depth < _FARTHEST_M:
         return None
-    return np.array([depth]), ray_mean, known_mean
+    across = ray_mean * depth + known_mean
+    return np.array([across[0], across[1], -depth])
 
 
 class RootFollower:
-    """Keeps the root's place from frame to frame.
+    """Keeps the root's place from frame to frame."""
 
-    Args:
-        fov_deg: The camera's horizontal field of view.
-        scale: Metres of the skeleton followed for one of the 1.70 m skeleton.
-    """
-
-    def __init__(self, *, fov_deg: float, scale: float) -> None:
-        self._half_width = float(np.tan(np.radians(fov_deg) / 2))
-        self._scale = scale
+    def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
         """Forget: the next place is the origin."""
-        self._depth = PointFilter(OneEuroConfig(min_cutoff_hz=0.35, speed_gain=0.8))
-        self._across = PointFilter(OneEuroConfig(min_cutoff_hz=1.2, speed_gain=3.0))
+        self._smooth = PointGlide(GlideConfig(min_hz=0.7, gain=2.0))
         self._origin: Array | None = None
         self._place = np.zeros(2)
         self._soles = np.zeros(0)
@@ -134,11 +119,9 @@ class RootFollower:
 
     def step(
         self,
-        rotations: Array,
+        place: Array | None,
         *,
-        points: Array | None,
-        image: ImageLandmarks | None,
-        seen: Array,
+        sole: float,
         legs: float,
         upright: Array,
         step_s: float,
@@ -146,39 +129,28 @@ class RootFollower:
         """Return the root translation (3,), metres.
 
         Args:
-            rotations: (55, 4) local rotations as they are shown.
-            points: (33, 3) metres of the 1.70 m skeleton about the hips, the camera's axes; None:
-                nobody was seen.
-            image: The body's points on the image, or None.
-            seen: (33,) in [0, 1].
+            place: (3,) the hips before the camera, its axes; None: nobody was seen.
+            sole: Height of the lowest sole against the hips, as shown.
             legs: How far the legs are seen, [0, 1].
             upright: (3, 3) turns the camera's axes to the world's.
             step_s: Seconds since the last frame.
         """
-        sole = lowest_sole(rotations)
         lift = 0.0
-        if points is not None and image is not None:
-            focal = image.size_px[0] / 2 / self._half_width
-            placed = hips_in_camera(points, image, seen, focal)
-            if placed is not None:
-                depth = self._depth.step(placed[0], step_s)
-                hips = placed[1] * depth + placed[2]
-                smooth = self._across.step(hips, step_s)
-                at = upright @ (smooth[0], smooth[1], -depth[0])
-                self._followed_s += step_s
-                if self._origin is None or self._followed_s < _ARRIVAL_S:
-                    self._origin = at
-                moved = (at - self._origin)[::2] - self._place
-                if moved @ moved > _LEAP_M**2:  # go on from where the twin stands
-                    self._origin = self._origin + np.array([moved[0], 0.0, moved[1]])
-                    self._soles = np.zeros(0)
-                self._place = (at - self._origin)[::2]
-                self._settle_floor(upright)
-                lift = legs * self._above_floor(at[1] + sole, step_s)
+        if place is not None:
+            at = self._smooth.step((upright @ place)[None], step_s)[0]
+            self._followed_s += step_s
+            if self._origin is None or self._followed_s < _ARRIVAL_S:
+                self._origin = at
+            moved = (at - self._origin)[::2] - self._place
+            if moved @ moved > _LEAP_M**2:  # go on from where the twin stands
+                self._origin = self._origin + np.array([moved[0], 0.0, moved[1]])
+                self._soles = np.zeros(0)
+            self._place = (at - self._origin)[::2]
+            self._settle_floor(upright)
+            lift = legs * self._above_floor(at[1] + sole, step_s)
         # Into the air at once, down without a drop when the legs go out of sight.
         self._lift = max(lift, self._lift - 3.0 * step_s)
-        height = max(self._lift - sole, 0.1)
-        return np.array([self._place[0], height, self._place[1]]) * self._scale
+        return np.array([self._place[0], max(self._lift - sole, 0.1), self._place[1]])
 
     def _settle_floor(self, upright: Array) -> None:
         """Forget the floor's height while the camera's pitch is still being learnt."""

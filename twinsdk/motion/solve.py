@@ -19,12 +19,12 @@ from twinsdk.motion.hands import (
     solve_fingers,
 )
 from twinsdk.motion.head import NECK_SHARE, face_rotation, gaze_vectors, head_rotation
-from twinsdk.motion.limbs import LIMBS, solve_feet, solve_limbs
+from twinsdk.motion.limbs import solve_feet, solve_limbs
 from twinsdk.motion.points import BODY, HAND, HEAD_POINTS, JOINT, PARENTS, joints
 from twinsdk.motion.torso import solve_torso
 from twinsdk.motion.vectors import quaternion_of, quaternion_of_vector, unit
 
-__all__ = ["Hints", "Solution", "fit_landmarks", "points_of", "solve"]
+__all__ = ["Palms", "complete", "fit_landmarks", "points_of", "solve"]
 
 _SHOULDERS = np.array([BODY["leftShoulder"], BODY["rightShoulder"]])
 _HIPS = np.array([BODY["leftHip"], BODY["rightHip"]])
@@ -70,39 +70,16 @@ _DOWN_TO_HANDS = np.array([j for j in range(_COUNT) if j not in set(_FINGER_JOIN
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Solution:
-    """Rotations of one frame and what they rest on.
+class Palms:
+    """How the palms may be taken.
 
     Attributes:
-        rotations: (55, 4) xyzw, parent_from_joint; float64.
-        roll: (4,) radians, the roll of each limb of `LIMBS` from neutral.
-        roll_certainty: (4,) in [0, 1]: seen rather than remembered.
-        hand_trust: (2,) in [0, 1]: how far each hand's own points were believed.
+        shown: (2,) whether each hand's palm may turn the forearm.
+        size_px: (2,) length of each palm on the image; a large one is believed more.
     """
 
-    rotations: Array
-    roll: Array
-    roll_certainty: Array
-    hand_trust: Array
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Hints:
-    """What the caller knows besides the points.
-
-    Attributes:
-        roll: (4,) remembered roll of each limb, taken where it cannot be seen.
-        step_s: Seconds since that roll was remembered; None mixes by certainty, without memory.
-        feet: (2,) how far to believe the feet, [0, 1].
-        palms: (2,) whether each hand's palm may turn the forearm.
-        hand_px: (2,) length of each palm on the image; a large one is believed more.
-    """
-
-    roll: Array = field(default_factory=lambda: np.zeros(len(LIMBS)))
-    step_s: float | None = None
-    feet: Array = field(default_factory=lambda: np.ones(2))
-    palms: Array = field(default_factory=lambda: np.ones(2, bool))
-    hand_px: Array = field(default_factory=lambda: np.full(2, 1e3))
+    shown: Array = field(default_factory=lambda: np.ones(2, bool))
+    size_px: Array = field(default_factory=lambda: np.full(2, 1e3))
 
 
 def fit_landmarks(
@@ -129,18 +106,19 @@ def fit_landmarks(
     Raises:
         LandmarkError: The names are not those of the body or of a hand.
     """
-    solution = solve(
-        points_of(body, BODY_NAMES),
-        body.visibility,
+    points = points_of(body, BODY_NAMES)
+    rotations, _ = complete(
+        solve(points, body.visibility),
+        points,
         (
             None if left_hand is None else points_of(left_hand, HAND_NAMES),
             None if right_hand is None else points_of(right_hand, HAND_NAMES),
         ),
         head=None if image_face is None else face_rotation(image_face),
         expressions=expressions,
-        hints=Hints(),
+        palms=Palms(),
     )
-    return quat.positive(solution.rotations).astype(np.float32)
+    return quat.positive(rotations).astype(np.float32)
 
 
 def points_of(landmarks: Landmarks, names: tuple[str, ...]) -> Array:
@@ -157,55 +135,62 @@ def points_of(landmarks: Landmarks, names: tuple[str, ...]) -> Array:
     return landmarks.positions.astype(np.float64)
 
 
-def solve(
-    points: Array,
-    visibility: Array,
-    hands: tuple[Array | None, Array | None],
-    *,
-    head: Array | None,
-    expressions: Array | None,
-    hints: Hints,
-) -> Solution:
-    """Return the rotations for body points (33, 3) and the points (21, 3) of each hand or None.
+def solve(points: Array, visibility: Array) -> Array:
+    """Return the world rotations (55, 3, 3) that body points (33, 3) tell, zeros elsewhere.
 
-    `head` is the head's world rotation (3, 3) where something better than the body's own face
-    points knows it.
+    Forearms have no twist yet; see `complete`.
     """
     upper = unit(points[_HINGES] - points[_ROOTS])
     lower = unit(points[_ENDS] - points[_HINGES])
     torso = solve_torso(points[_HIPS], points[_SHOULDERS], upper[:2])
     parents = np.concatenate([torso.collars, [torso.hips, torso.hips]])
     toes_ahead = points[_TOES] - points[_HEELS]
-    limbs = solve_limbs(
-        parents,
-        upper,
-        lower,
-        toes_ahead=toes_ahead,
-        toes_seen=hints.feet,
-        roll=hints.roll,
-        step_s=hints.step_s,
-    )
-
+    limbs_upper, limbs_lower = solve_limbs(parents, upper, lower, toes_ahead=toes_ahead)
     world = np.zeros((_COUNT, 3, 3))
     world[JOINT["hips"]] = torso.hips
     world[JOINT["spine"]] = torso.spine
     world[JOINT["chest"]] = torso.chest
     world[JOINT["upperChest"]] = torso.upper_chest
     world[_COLLARS] = torso.collars
-    world[_UPPER], world[_LOWER] = limbs.upper, limbs.lower
-    world[_FEET] = solve_feet(limbs.lower[2:], toes_ahead)
-    world[_TOE_JOINTS] = world[_FEET]
-
-    forearms, palms, own, trust = _hands(points, hands, limbs.lower[:2], hints)
-    world[_LOWER[:2]], world[_HANDS] = forearms, palms
-    if head is None:
-        sure = np.maximum(visibility[HEAD_POINTS], 0.05)
-        head = head_rotation(points[HEAD_POINTS], sure)
+    world[_UPPER], world[_LOWER] = limbs_upper, limbs_lower
+    world[_FEET] = solve_feet(limbs_lower[2:], toes_ahead)
+    sure = np.maximum(visibility[HEAD_POINTS], 0.05)
+    head = head_rotation(points[HEAD_POINTS], sure)
     world[JOINT["head"]] = torso.upper_chest if head is None else head
-    world[JOINT["neck"]] = torso.upper_chest  # its share is taken below, in quaternions
+    return world
+
+
+def complete(
+    world: Array,
+    points: Array,
+    hands: tuple[Array | None, Array | None],
+    *,
+    head: Array | None,
+    expressions: Array | None,
+    palms: Palms,
+) -> tuple[Array, Array]:
+    """Return local rotations (55, 4) and how far each hand's own points are believed (2,).
+
+    Adds to a body what hands and face tell: palms, the forearms' twist, fingers, the head and its
+    share of the neck, eyes.
+
+    Args:
+        world: (55, 3, 3) of trunk, head, limbs and feet; forearms without twist.
+        points: (33, 3) body points in the same axes; palms without hand points come from them.
+        hands: The points (21, 3) of each hand or None, in the same axes.
+        head: The head's world rotation (3, 3) where the face's own points tell it.
+        expressions: (52,) weights; the eyes follow eyeLook*.
+        palms: See there.
+    """
+    world = world.copy()
+    world[_TOE_JOINTS] = world[_FEET]
+    forearms, shown, own, trust = _hands(points, hands, world[_LOWER[:2]], palms)
+    world[_LOWER[:2]], world[_HANDS] = forearms, shown
+    if head is not None:
+        world[JOINT["head"]] = head
+    world[JOINT["neck"]] = world[JOINT["upperChest"]]  # its share is taken below, in quaternions
     world[_EYES] = world[JOINT["head"]]
     world[JOINT["jaw"]] = world[JOINT["head"]]
-
     rotations = np.zeros((_COUNT, 4))
     rotations[:, 3] = 1
     parent = world[PARENTS[_DOWN_TO_HANDS]]
@@ -215,13 +200,11 @@ def solve(
     if expressions is not None:
         rotations[_EYES] = quaternion_of_vector(gaze_vectors(np.asarray(expressions)))
     _fingers(rotations, hands, own)
-    return Solution(
-        rotations=rotations, roll=limbs.roll, roll_certainty=limbs.certainty, hand_trust=trust
-    )
+    return rotations, trust
 
 
 def _hands(
-    points: Array, hands: tuple[Array | None, Array | None], forearms: Array, hints: Hints
+    points: Array, hands: tuple[Array | None, Array | None], forearms: Array, palms: Palms
 ) -> tuple[Array, Array, Array, Array]:
     """Return twisted forearms and palms (2, 3, 3), the hands' own palms, and their trust (2,).
 
@@ -229,17 +212,17 @@ def _hands(
     """
     body = palm_rotations(points[_WRISTS], points[_INDEXES], points[_PINKIES], None)
     given = [hand for hand in hands if hand is not None]
-    own, palms, trust = body, body, np.zeros(2)
+    own, shown, trust = body, body, np.zeros(2)
     if given:
         pair = np.stack([given[0] if hand is None else hand for hand in hands])
         own = palm_rotations(*(pair[:, HAND[name]] for name in _PALM))
         found = np.array([hand is not None for hand in hands])
-        palms, trust = choose_palms(forearms, body, own, np.where(found, hints.hand_px, 0.0))
+        shown, trust = choose_palms(forearms, body, own, np.where(found, palms.size_px, 0.0))
         own = np.where(found[:, None, None], own, body)
-    keep = np.asarray(hints.palms, bool)[:, None, None]
+    keep = np.asarray(palms.shown, bool)[:, None, None]
     return (
-        np.where(keep, share_twist(forearms, palms), forearms),
-        np.where(keep, palms, forearms),
+        np.where(keep, share_twist(forearms, shown), forearms),
+        np.where(keep, shown, forearms),
         own,
         trust,
     )

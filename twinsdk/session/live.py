@@ -36,6 +36,7 @@ from twinsdk.core.observation import Observation
 from twinsdk.core.pose import Pose
 from twinsdk.errors import UsageError, ValueRangeError
 from twinsdk.motion import BodyFitter, FitConfig
+from twinsdk.motion.person import on_skeleton
 from twinsdk.retarget import Retargeter
 from twinsdk.session.motion_stage import MotionStage, motion_model
 from twinsdk.session.rows import source_rows
@@ -330,6 +331,7 @@ class Session(Closing):
     def _frame(self, person: _Person, observation: Observation, grabbed_ns: int) -> TwinFrame:
         with self.times.measure("fit"):
             fit = person.fitter.step(observation)
+            fit = replace(fit, pose=on_skeleton(fit.pose, person.retargeter.source.skeleton))
         step_s = person.elapsed_s(observation.timestamp_ns)
         with self.times.measure("motion"):
             shown = person.motion.webcam(observation, fit, step_s)
