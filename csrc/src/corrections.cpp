@@ -12,9 +12,7 @@ namespace {
 constexpr double kSpeedS = 0.08;  // over which velocity is averaged
 constexpr double kLeastM = 1e-4;
 constexpr double kLeastTurn = 1e-4;
-constexpr double kStraight = 0.05;
-constexpr double kSoftReach = 0.01;  // of the arm
-constexpr double kMiddle = 0.05;     // of the half axes: no way out is the nearest
+constexpr double kMiddle = 0.05;  // of the half axes: no way out is the nearest
 constexpr double kSideways = 0.2;
 constexpr double kLeastGain = 0.6;
 constexpr int kRounds = 2;
@@ -294,27 +292,10 @@ void Corrections::SolveArm(const ArmPlan& arm, const BodyView& body, const Vec& 
                            float* rotations) const noexcept {
   const Vec shoulder = At(body, arm.upper), elbow = At(body, arm.lower), wrist = At(body, arm.hand);
   const Quat upper_turn = TurnAt(body, arm.upper), lower_turn = TurnAt(body, arm.lower);
-  const Vec first = elbow - shoulder, second = wrist - elbow, line = wrist - shoulder;
-  const Vec wanted = goal - shoulder;
-  const double a = Length(first), b = Length(second), d0 = Length(line), far = Length(wanted);
-  if (a < 1e-9 || b < 1e-9) return;
-  // Eased towards full reach (soft IK); an arm that is straighter already stays so.
-  const double soft = kSoftReach * (a + b), start = a + b - soft;
-  const double eased = far > start ? a + b - soft * std::exp(-(far - start) / soft) : far;
-  const double d1 =
-      std::min(std::max(std::max(eased, std::min(far, d0)), std::fabs(a - b) + 1e-6), a + b - 1e-7);
-  const Vec hinge = Rotate(upper_turn, arm.hinge);
-  const Vec along = 1 / std::max(d0, 1e-12) * line;
-  const Vec across = hinge - Dot(hinge, along) * along;
-  Vec axis = 1 / (a * b) * Cross(first, second);
-  const double bend = Length(axis) / kStraight;
-  axis = axis + kStraight * std::exp(-bend * bend) * across;
-  axis = 1 / std::max(Length(axis), 1e-12) * axis;
-  const Quat upper = About(axis, Corner(a, d0, b) - Corner(a, d1, b));
-  const Quat lower = About(axis, Corner(b, d1, a) - Corner(b, d0, a));
-  const Quat swing = Between(Rotate(upper, first) + Rotate(lower, second), wanted);
-  const Quat new_upper = Multiply(Multiply(swing, upper), upper_turn);
-  const Quat new_lower = Multiply(Multiply(swing, lower), lower_turn);
+  if (Length(elbow - shoulder) < 1e-9 || Length(wrist - elbow) < 1e-9) return;
+  const Bend bend = BendLimb(shoulder, elbow, wrist, goal, Rotate(upper_turn, arm.hinge));
+  const Quat new_upper = Multiply(bend.upper, upper_turn);
+  const Quat new_lower = Multiply(bend.lower, lower_turn);
   WriteUnit(Multiply(Conjugate(TurnAt(body, arm.above)), new_upper),
             rotations + 4 * static_cast<std::ptrdiff_t>(arm.upper));
   WriteUnit(Multiply(Conjugate(Multiply(new_upper, arm.inner_arm)), new_lower),

@@ -13,13 +13,13 @@ namespace {
 constexpr double kFollowS = 0.8;  // how slowly a standing foot follows the tracker
 constexpr double kSpeedS = 0.08;  // over which velocity is averaged
 constexpr double kSinkS = 0.08;
-constexpr double kLeash = 0.12;  // leg lengths: further is a lost foot, so let go
-constexpr double kStraight = 0.05;
-constexpr double kMostSink = 0.1;  // leg lengths
+constexpr double kLeash = 0.12;        // leg lengths: further is a lost foot, so let go
+constexpr double kLeastReach = 0.995;  // of the leg: what is further makes the pelvis sink
+constexpr double kMostSink = 0.1;      // leg lengths
 
 // How far the pelvis must sink for the leg to reach.
 double TooFar(const Vec& hip, const Vec& ankle, const Vec& goal, double leg) {
-  const double most = std::max(0.9995 * leg, Length(ankle - hip));
+  const double most = std::max(kLeastReach * leg, Length(ankle - hip));
   const double x = goal[0] - hip[0], z = goal[2] - hip[2];
   return hip[1] - goal[1] - std::sqrt(std::max(most * most - (x * x + z * z), 0.0));
 }
@@ -222,22 +222,14 @@ void RetargetStep::Solve(const FootPlan& plan, const Vec& goal, float* rotations
   const Vec hip = Point3(places_.data() + 3 * plan.upper) - sunk;
   const Vec knee = Point3(places_.data() + 3 * plan.lower) - sunk;
   const Vec ankle = Point3(places_.data() + 3 * plan.foot) - sunk;
-  const Vec thigh = knee - hip, shin = ankle - knee, wanted = goal - hip;
-  const double a = Length(thigh), b = Length(shin), d0 = Length(ankle - hip);
-  if (Length(goal - ankle) < 1e-5 || a < 1e-9 || b < 1e-9) return;
+  if (Length(goal - ankle) < 1e-5 || Length(knee - hip) < 1e-9 || Length(ankle - knee) < 1e-9) {
+    return;
+  }
   const Quat thigh_turn = Turn(turns_.data() + 4 * plan.upper);
   const Quat shin_turn = Turn(turns_.data() + 4 * plan.lower);
-  const double d1 = std::min({std::max(Length(wanted), std::fabs(a - b) + 1e-6),
-                              std::max(d0, 0.9995 * (a + b)), (a + b) * (1 - 1e-7)});
-  Vec axis = 1 / (a * b) * Cross(thigh, shin);
-  const double bend = Length(axis) / kStraight;
-  axis = axis + kStraight * std::exp(-bend * bend) * Rotate(thigh_turn, plan.hinge);
-  axis = 1 / std::max(Length(axis), 1e-12) * axis;
-  const Quat upper = About(axis, Corner(a, d0, b) - Corner(a, d1, b));
-  const Quat lower = About(axis, Corner(b, d1, a) - Corner(b, d0, a));
-  const Quat swing = Between(Rotate(upper, thigh) + Rotate(lower, shin), wanted);
-  const Quat new_thigh = Multiply(Multiply(swing, upper), thigh_turn);
-  const Quat new_shin = Multiply(Multiply(swing, lower), shin_turn);
+  const Bend bend = BendLimb(hip, knee, ankle, goal, Rotate(thigh_turn, plan.hinge));
+  const Quat new_thigh = Multiply(bend.upper, thigh_turn);
+  const Quat new_shin = Multiply(bend.lower, shin_turn);
   const Quat above = plan.above < 0
                          ? Quat{0, 0, 0, 1}
                          : Turn(turns_.data() + 4 * static_cast<std::ptrdiff_t>(plan.above));

@@ -72,6 +72,36 @@ inline double Corner(double beside, double base, double opposite) {
   return std::acos(std::clamp(cosine, -1.0, 1.0));
 }
 
+// World turns of both bones of a limb, to be multiplied from the left onto their own.
+struct Bend {
+  Quat upper, lower;
+};
+
+// Brings the end of a limb to `goal`. The bend keeps the plane the limb is in; a straight limb
+// bends about its unit `hinge`. Near full reach the distance is eased, so that it never snaps; a
+// limb that is straighter already stays so. The bones must have lengths. See ik.py.
+inline Bend BendLimb(const Vec& start, const Vec& middle, const Vec& end, const Vec& goal,
+                     const Vec& hinge) {
+  constexpr double kStraight = 0.05, kSoft = 0.01;
+  const Vec first = middle - start, second = end - middle, line = end - start;
+  const Vec wanted = goal - start;
+  const double a = Length(first), b = Length(second), d0 = Length(line), far = Length(wanted);
+  const double soft = kSoft * (a + b), from = a + b - soft;
+  const double eased = far > from ? a + b - soft * std::exp(-(far - from) / soft) : far;
+  const double d1 =
+      std::min(std::max(std::max(eased, std::min(far, d0)), std::fabs(a - b) + 1e-6), a + b - 1e-7);
+  const Vec along = 1 / std::max(d0, 1e-12) * line;
+  const Vec across = hinge - Dot(hinge, along) * along;
+  Vec axis = 1 / (a * b) * Cross(first, second);
+  const double bend = Length(axis) / kStraight;
+  axis = axis + kStraight * std::exp(-bend * bend) * across;
+  axis = 1 / std::max(Length(axis), 1e-12) * axis;
+  const Quat upper = About(axis, Corner(a, d0, b) - Corner(a, d1, b));
+  const Quat lower = About(axis, Corner(b, d1, a) - Corner(b, d0, a));
+  const Quat swing = Between(Rotate(upper, first) + Rotate(lower, second), wanted);
+  return {Multiply(swing, upper), Multiply(swing, lower)};
+}
+
 // Unit, w >= 0; what has no length is the identity.
 inline void WriteUnit(const Quat& q, float* out) {
   const double size = std::sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]);

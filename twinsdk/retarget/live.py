@@ -24,6 +24,7 @@ from twinsdk.retarget.smallquat import (
     between,
     conjugate,
     cross,
+    dot,
     length,
     minus,
     multiply,
@@ -37,7 +38,9 @@ _FOLLOW_S = 0.8  # how slowly a standing foot follows the tracker
 _SPEED_S = 0.08  # over which velocity is averaged
 _SINK_S = 0.08
 _LEASH = 0.12  # leg lengths from where the source says: further is a lost foot, so let go
+_LEAST_REACH = 0.995  # of the leg: what is further makes the pelvis sink
 _STRAIGHT = 0.05
+_SOFT = 0.01
 
 
 @dataclass
@@ -169,13 +172,13 @@ class LivePlanter:
 
 def _too_far(hip: Vec, ankle: Vec, goal: Vec, leg: float) -> float:
     """Return how far the pelvis must sink for the leg to reach."""
-    most = max(0.9995 * leg, length(minus(ankle, hip)))
+    most = max(_LEAST_REACH * leg, length(minus(ankle, hip)))
     flat = (goal[0] - hip[0]) ** 2 + (goal[2] - hip[2]) ** 2
     return hip[1] - goal[1] - sqrt(max(most * most - flat, 0.0))
 
 
 def _two_bone(hip: Vec, knee: Vec, ankle: Vec, goal: Vec, hinge: Vec) -> tuple[Quat, Quat]:
-    """Return the turns of thigh and shin; `ik.two_bone` for one frame, without easing."""
+    """Return the turns of thigh and shin; `ik.two_bone` for one frame."""
     thigh, shin, line, wanted = (
         minus(knee, hip),
         minus(ankle, knee),
@@ -183,10 +186,15 @@ def _two_bone(hip: Vec, knee: Vec, ankle: Vec, goal: Vec, hinge: Vec) -> tuple[Q
         minus(goal, hip),
     )
     a, b, d0, far = length(thigh), length(shin), length(line), length(wanted)
-    d1 = min(max(far, abs(a - b) + 1e-6), max(d0, 0.9995 * (a + b)), (a + b) * (1 - 1e-7))
+    soft = _SOFT * (a + b)
+    over = far - (a + b - soft)
+    eased = a + b - soft * exp(-over / soft) if over > 0 else far
+    d1 = min(max(eased, min(far, d0), abs(a - b) + 1e-6), a + b - 1e-7)
+    along = times(line, 1 / max(d0, 1e-12))
+    across = minus(hinge, times(along, dot(hinge, along)))
     axis = times(cross(thigh, shin), 1 / (a * b))
     bend = length(axis) / _STRAIGHT
-    axis = add(axis, times(hinge, _STRAIGHT * exp(-bend * bend)))
+    axis = add(axis, times(across, _STRAIGHT * exp(-bend * bend)))
     axis = times(axis, 1 / max(length(axis), 1e-12))
     upper = about(axis, _corner(a, d0, b) - _corner(a, d1, b))
     lower = about(axis, _corner(b, d1, a) - _corner(b, d0, a))

@@ -15,6 +15,7 @@ __all__ = [
     "between",
     "conjugate",
     "cross",
+    "dot",
     "length",
     "minus",
     "multiply",
@@ -44,6 +45,11 @@ def times(a: Vec, s: float) -> Vec:
 def length(a: Vec) -> float:
     """Return |a|."""
     return sqrt(a[0] * a[0] + a[1] * a[1] + a[2] * a[2])
+
+
+def dot(a: Vec, b: Vec) -> float:
+    """Return a . b."""
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def cross(a: Vec, b: Vec) -> Vec:
