@@ -102,7 +102,8 @@ def main():
     poses = list(clip[: min(len(clip), 1200)])
     print(f"{len(clip)} frames, {len(clip.skeleton)} to {joints} joints, load {os.getloadavg()[0]}")
     print(
-        "| | clip, frames a processor second, best (median) | live, us a frame, median (p99) |\n|---|---|---|"
+        "| | clip, frames a processor second, best (median) | live, us a frame, median (p99) |\n"
+        "|---|---|---|"
     )
     for name, options in WAYS.items():
         made = Retargeter(clip.skeleton, avatar, RetargetConfig(**options), sample=clip)
