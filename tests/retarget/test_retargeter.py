@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from twinsdk.core import quat
+from twinsdk.core.clip import MotionClip
 from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
 from twinsdk.core.pose import rest_pose
 from twinsdk.core.skeleton import Skeleton
@@ -205,3 +206,39 @@ def test_what_cannot_be_retargeted_is_refused_in_words(canon, bodies):
     )
     with pytest.raises(NotHumanoidError):
         retarget(rest_pose(stick), canon)
+
+
+@pytest.mark.parametrize("roll_deg", [-90.0, 0.0, 80.0])
+def test_limbs_rolled_in_the_rest_pose_bend_as_they_did(canon, bodies, roll_deg):
+    count = 60
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(size=(count, len(canon), 3)) * 0.1
+    bend = np.abs(np.sin(np.linspace(0, 6, count))) * 1.6
+    rest = np.tile(quat.IDENTITY.astype(float), (len(canon), 1))
+    rolled = []
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        vectors[:, canon.joint(f"{side}LowerArm")] = np.outer(bend, [0, -sign, 0])
+        vectors[:, canon.joint(f"{side}LowerLeg")] = np.outer(bend, [1.0, 0, 0])
+        roll = quat.from_axis_angle(np.array([sign, 0, 0]), np.radians(roll_deg))
+        rest[canon.joint(f"{side}UpperArm")] = roll
+        rolled += [canon.joint(f"{side}UpperArm"), canon.joint(f"{side}LowerArm")]
+    clip = MotionClip(
+        skeleton=canon,
+        fps=30,
+        rotations=quat.from_rotation_vector(vectors),
+        root_translations=np.tile(canon.rest_translations[0], (count, 1)),
+    )
+    names = {name: f"my {name}" for name in canon.names}
+    body = bodies.other_rig(rest, names=names)
+    # The same motion of the same body: its joints' axes are those of the rest pose.
+    moved = MotionClip(
+        skeleton=body.skeleton,
+        fps=30,
+        rotations=clip.rotations,
+        root_translations=clip.root_translations,
+    )
+    config = RetargetConfig(plant_feet=False, keep_touch=False, ground_m=0.0)
+    made = Retargeter(body.skeleton, canon, config, sample=moved)
+    out, truth = made.clip(moved).world()[0], clip.world()[0]
+    assert np.degrees(quat.angle(out[:, rolled], truth[:, rolled])).max() < 2
+    assert sum("rolled by" in note for note in made.notes) == (2 if roll_deg else 0)

@@ -30,6 +30,11 @@ _MOST_SOLE_TILT = np.radians(35)
 _LEAST_FLOOR_POINTS = 40
 _LEAST_SPREAD = 0.5  # leg lengths: standing on one spot tells no slope
 _FLOOR_TILT = (np.radians(0.2), np.radians(3.5))
+_LEAST_BEND = np.sin(np.radians(25))
+_LEAST_BENT = 10  # frames
+_SAME_AXIS = 0.9  # length of the mean of unit axes: a hinge, and no ball joint
+# Rigs that are right disagree by 30 degrees about the axis of an elbow.
+_LEAST_ROLL = np.radians(60)
 _SIDES = ("left", "right")
 _UP = np.array([0.0, 1.0, 0.0])
 
@@ -97,6 +102,8 @@ def calibrated(
     turns, places = quat.multiply(level, turns), quat.rotate(level, places)
     ground = _ground(rig, places, down)
     rig, words = _level_soles(rig, turns, down, clip.fps / step)
+    notes.extend(words)
+    rig, words = _roll_limbs(rig, turns, places)
     notes.extend(words)
     return Calibration(rig, world, ground, tuple(notes))
 
@@ -224,13 +231,51 @@ def _level_soles(
             world[toes] = quat.multiply(tilt, world[toes])
         if angle > np.radians(3):
             words.append(f"{side} sole levelled by {np.degrees(angle):.0f} degrees from stance")
+    return _turned(rig, world), words
+
+
+def _roll_limbs(rig: Rig, turns: Array, places: Array) -> tuple[Rig, list[str]]:
+    """Roll arms and legs in the T-pose until elbows and knees bend about a body's hinges.
+
+    A bone's direction does not tell how it is rolled about itself: in a rest pose with the palms to
+    the front the arms are rolled by 90 degrees. The axis in which motion bends a limb tells.
+    """
+    world, roles = rig.tpose.world.copy(), rig.roles
+    words = []
+    for side, sign in (("left", -1.0), ("right", 1.0)):
+        for limb, end, hinge in (("Arm", "Hand", [0, sign, 0]), ("Leg", "Foot", [1.0, 0, 0])):
+            upper, lower = roles[f"{side}Upper{limb}"], roles[f"{side}Lower{limb}"]
+            first = _units(places[:, lower] - places[:, upper])
+            axis = np.cross(first, _units(places[:, roles[f"{side}{end}"]] - places[:, lower]))
+            bent = np.linalg.norm(axis, axis=-1) > _LEAST_BEND
+            if bent.sum() < _LEAST_BENT:
+                continue
+            posture = quat.multiply(turns[bent, upper], quat.conjugate(world[upper]))
+            mean = quat.rotate(quat.conjugate(posture), _units(axis[bent])).mean(0)
+            bone = _unit(rig.tpose.positions[lower] - rig.tpose.positions[upper])
+            flat = mean - bone * (mean @ bone)
+            angle = float(np.arctan2(bone @ np.cross(flat, hinge), flat @ np.array(hinge)))
+            if np.linalg.norm(mean) < _SAME_AXIS or abs(angle) < _LEAST_ROLL:
+                continue
+            roll = quat.from_axis_angle(bone, np.array(angle))
+            for joint in (upper, lower):
+                world[joint] = quat.multiply(roll, world[joint])
+            words.append(
+                f"{side} {limb.lower()} rolled by {abs(np.degrees(angle)):.0f} degrees: "
+                "so it bends in the motion"
+            )
+    return (_turned(rig, world) if words else rig), words
+
+
+def _turned(rig: Rig, world: Array) -> Rig:
+    """Return the rig with its T-pose turned to `world` (J, 4)."""
     tpose = replace(
         rig.tpose,
         world=world,
         local=_locals(rig.skeleton, world),
         positions=joint_places(rig.skeleton, world),
     )
-    return replace(rig, tpose=tpose), words
+    return replace(rig, tpose=tpose)
 
 
 def _locals(skeleton: Skeleton, world: Array) -> F64:
