@@ -24,6 +24,7 @@ __all__ = ["Trunk", "arm_plan", "move_wrists"]
 _SIDES = ("left", "right")
 _ALONG = (0.5, 1.0, 1.35)  # places along the forearm that are kept out; beyond 1 is the hand
 _MIDDLE = 0.05  # of the half axes: no way out is the nearest
+_GIVE_M = 0.01  # cloth and flesh give way
 _ARM_M = 0.03  # half the thickness of an arm whose skin is not found
 _MOST_PUSH_M = 0.15  # what is deeper is no grazing, but another pose than the body can take
 _EASE_S = 0.08
@@ -42,7 +43,7 @@ class Trunk:
     def __init__(self, target: Rig, avatar: Avatar) -> None:
         self._target = target
         self.shapes = trunk_and_head(target, avatar)
-        self.arm_m = _arm_radius(target, avatar)
+        self.arm_m = max(_arm_radius(target, avatar) - _GIVE_M, 0.0)
 
     def __bool__(self) -> bool:
         return bool(self.shapes)
