@@ -14,6 +14,7 @@ from twinsdk.capture.models import resolve_models
 from twinsdk.capture.quiet import quiet_native
 from twinsdk.capture.regions import Square, cut, on_image, shrunk
 from twinsdk.capture.tracker_config import TrackerConfig, parse_choice
+from twinsdk.core.arrays import F32
 from twinsdk.core.closing import Closing
 from twinsdk.core.image import Image
 from twinsdk.core.observation import Observation
@@ -67,6 +68,7 @@ class CrowdTracker(Closing):
             )
         self._open = True
         self._last_ns: int | None = None
+        self._neutral: F32 | None = None
         self._wanted: str | tuple[float, float] | None = None
         self._followed: dict[int, _Followed] = {}
         self._start_afresh()
@@ -88,6 +90,20 @@ class CrowdTracker(Closing):
         May be called from another thread.
         """
         self._wanted = choice
+
+    @property
+    def neutral_face(self) -> F32 | None:
+        """The face at rest (478, 3) of the first person, None while it is not known."""
+        return self._followed[0].models.neutral_face if 0 in self._followed else None
+
+    def begin_with(self, neutral: F32) -> None:
+        """Start the first person from the neutral face (478, 3) of another session."""
+        self._neutral = neutral
+
+    def calibrate(self) -> None:
+        """Take everybody's face of the next second for neutral; from any thread."""
+        for person in list(self._followed.values()):
+            person.models.calibrate()
 
     def track(self, image: Image) -> list[Observation]:
         """Return what is seen of each followed person, by number.
@@ -168,9 +184,10 @@ class CrowdTracker(Closing):
                 self._add_glimpses(glimpses, image, tile)
         for number, glimpse in self._roster.assign(glimpses, image.timestamp_ns).items():
             if number not in self._followed:
-                self._followed[number] = _Followed(
-                    models=FollowedPerson(self.config, self._paths, self._pool)
-                )
+                models = FollowedPerson(self.config, self._paths, self._pool)
+                if number == 0 and self._neutral is not None:
+                    models.begin_with(self._neutral)
+                self._followed[number] = _Followed(models=models)
             person = self._followed[number]
             x, y = glimpse.middle
             if person.window is None or not _holds(person.window, float(x), float(y)):

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twinsdk.core.arrays import F32, F64, Array
+from twinsdk.core.arrays import F32, F64, Array, as_f32
 from twinsdk.core.expressions import EXPRESSION_NAMES
 from twinsdk.core.landmarks import FACE_NAMES, ImageLandmarks
 from twinsdk.errors import ShapeError
@@ -107,6 +107,7 @@ class ExpressionSolver:
         self._rest_limit = np.array(
             [_REST_LIMITS.get(name, 1.0) for name in EXPRESSION_NAMES], np.float32
         )
+        self._asked = False
         self.reset()
 
     def reset(self) -> None:
@@ -115,6 +116,29 @@ class ExpressionSolver:
         self._worn: F32 = np.zeros(len(EXPRESSION_NAMES), np.float32)
         self._share: F32 = np.zeros(len(EXPRESSION_NAMES), np.float32)
         self._seen_s = self._taken_s = 0.0
+        self._told = False
+
+    def calibrate(self) -> None:
+        """Take the faces of the next second for neutral, whatever they look like.
+
+        May be called from another thread.
+        """
+        self._asked = True
+
+    def begin_with(self, neutral: F32) -> None:
+        """Start from the `neutral` face (478, 3) of another session; it is settled.
+
+        Raises:
+            ShapeError: It has another shape.
+        """
+        self.reset()
+        self._base = as_f32("neutral", neutral, self._network.canonical.shape)
+        self._seen_s = _SETTLE_S
+
+    @property
+    def settled(self) -> bool:
+        """Whether the person was seen for long enough that `neutral` is theirs."""
+        return self._seen_s >= _SETTLE_S
 
     @property
     def neutral(self) -> F32:
@@ -135,6 +159,9 @@ class ExpressionSolver:
         """
         if len(image_face.names) != len(FACE_NAMES):
             raise ShapeError(f"image_face: expected 478 points, got {len(image_face.names)}")
+        if self._asked:
+            self.reset()
+            self._asked, self._told = False, True
         laid = self._laid(image_face)
         step_s = min(max(dt_s, 0.0), _LONGEST_STEP_S)
         self._seen_s += step_s
@@ -156,6 +183,12 @@ class ExpressionSolver:
         return face_frame(turned, self._network.canonical, self._network.stable)
 
     def _settle(self, laid: F32, step_s: float) -> None:
+        if self._told:
+            self._taken_s += max(step_s, 1e-6)
+            self._base = self._base + np.float32(max(step_s, 1e-6) / self._taken_s) * (
+                laid - self._base
+            )
+            return
         # Against the canonical face, which stays: against the face being learned, a smile held
         # would be taken in share by share.
         plain = np.clip(self._network(laid - self._network.canonical), 0, 1)

@@ -87,6 +87,19 @@ class FollowedPerson:
         """Whether every model has found something, and so has said all it says on stderr."""
         return len(self._spoken) == 3
 
+    @property
+    def neutral_face(self) -> F32 | None:
+        """The person's face at rest (478, 3), None while it is not settled."""
+        return self._solver.neutral if self._solver.settled else None
+
+    def begin_with(self, neutral: F32) -> None:
+        """Start from the neutral face of another session."""
+        self._solver.begin_with(neutral)
+
+    def calibrate(self) -> None:
+        """Take the face of the next second for neutral; may be called from another thread."""
+        self._solver.calibrate()
+
     def close(self) -> None:
         """Free the models."""
         self._body_model.close()

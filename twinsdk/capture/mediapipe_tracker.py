@@ -15,6 +15,7 @@ from twinsdk.capture.followed_person import FollowedPerson
 from twinsdk.capture.models import resolve_models
 from twinsdk.capture.quiet import quiet_native
 from twinsdk.capture.tracker_config import TrackerConfig
+from twinsdk.core.arrays import F32
 from twinsdk.core.closing import Closing
 from twinsdk.core.image import Image
 from twinsdk.core.observation import Observation
@@ -50,6 +51,7 @@ class MediaPipeTracker(Closing):
         self._pool = ThreadPoolExecutor(4, "tracker") if self.config.parallel else None
         self._last_ns: int | None = None
         self._person: FollowedPerson | None = None
+        self._neutral: F32 | None = None
         self._start_afresh()
 
     def close(self) -> None:
@@ -60,6 +62,22 @@ class MediaPipeTracker(Closing):
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
+
+    @property
+    def neutral_face(self) -> F32 | None:
+        """The person's face at rest (478, 3), None while it is not known."""
+        return None if self._person is None else self._person.neutral_face
+
+    def begin_with(self, neutral: F32) -> None:
+        """Start from the neutral face (478, 3) of another session; before the first frame."""
+        self._neutral = neutral
+        if self._person is not None:
+            self._person.begin_with(neutral)
+
+    def calibrate(self) -> None:
+        """Take the face of the next second for neutral; may be called from another thread."""
+        if self._person is not None:
+            self._person.calibrate()
 
     def track(self, image: Image) -> list[Observation]:
         """Return what is seen of the person, an empty list when nobody is.
@@ -85,3 +103,5 @@ class MediaPipeTracker(Closing):
             self._person.close()
         with quiet_native():
             self._person = FollowedPerson(self.config, self._paths, self._pool)
+        if self._neutral is not None:
+            self._person.begin_with(self._neutral)

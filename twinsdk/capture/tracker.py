@@ -19,6 +19,9 @@ class Tracker(Protocol):
 
     Frames come in order of time. A timestamp that goes back means another clip: a tracker then
     forgets the person it followed.
+
+    A tracker may know a neutral face: `neutral_face`, `begin_with(face)` and `calibrate()` are used
+    where it has them; see `MediaPipeTracker`.
     """
 
     def track(self, image: Image) -> list[Observation]:

@@ -116,6 +116,11 @@ class ViewsTracker(Closing):
         for tracker in self._trackers:
             tracker.close()
 
+    def calibrate(self) -> None:
+        """Take the face of the next second for neutral; may be called from another thread."""
+        for tracker in self._trackers:
+            getattr(tracker, "calibrate", lambda: None)()
+
     def track(self, image: Image) -> list[Observation]:
         """Return the person as the first camera sees them, with a measured body."""
         pictures = (image, *image.views)

@@ -1,4 +1,4 @@
-"""Where files go: the cache folder, atomic writing, checksums."""
+"""Where files go: the cache and data folders, atomic writing, checksums."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from twinsdk.errors import FileMissingError, OutputError
 
-__all__ = ["atomic_path", "cache_dir", "existing_file", "sha256_of"]
+__all__ = ["atomic_path", "cache_dir", "data_dir", "existing_file", "sha256_of"]
 
 
 def cache_dir(*parts: str) -> Path:
@@ -25,12 +25,30 @@ def cache_dir(*parts: str) -> Path:
     """
     root = os.environ.get("TWINSDK_CACHE")
     base = Path(root) if root else Path.home() / ".cache" / "twinsdk"
-    path = base.joinpath(*parts)
+    return _made(base.joinpath(*parts), what="cache", variable="TWINSDK_CACHE")
+
+
+def data_dir(*parts: str) -> Path:
+    """Return (and make) the folder of what is the user's own, or a folder inside it.
+
+    `TWINSDK_DATA` names another one; the default is `twinsdk` in `XDG_DATA_HOME`, which is
+    `~/.local/share` where it is not set.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    root = os.environ.get("TWINSDK_DATA")
+    shared = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    base = Path(root) if root else Path(shared) / "twinsdk"
+    return _made(base.joinpath(*parts), what="data", variable="TWINSDK_DATA")
+
+
+def _made(path: Path, *, what: str, variable: str) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"cache: cannot make the folder ({error.strerror}); set TWINSDK_CACHE: {path}"
+            f"{what}: cannot make the folder ({error.strerror}); set {variable}: {path}"
         ) from error
     return path
 
