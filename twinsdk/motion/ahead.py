@@ -16,9 +16,15 @@ _FADE_S = 0.12  # beyond it a velocity says little: the forecast slows down
 
 
 class SteadyAhead:
-    """Forecasts by smoothed velocities that die away; give it every pose in order."""
+    """Forecasts by smoothed velocities that die away; give it every pose in order.
 
-    def __init__(self) -> None:
+    Args:
+        cutoff_hz: Of the low-pass on velocities.
+        fade_s: Time constant with which they die away.
+    """
+
+    def __init__(self, *, cutoff_hz: float = _CUTOFF_HZ, fade_s: float = _FADE_S) -> None:
+        self._cutoff_hz, self._fade_s = cutoff_hz, fade_s
         self.reset()
 
     def reset(self) -> None:
@@ -33,17 +39,17 @@ class SteadyAhead:
         if last is None or last.skeleton is not pose.skeleton:
             self._spin, self._speed = np.zeros((len(pose.rotations), 3)), np.zeros(3)
         elif step_s > 0:
-            share = blend_amount(_CUTOFF_HZ, step_s)
+            share = blend_amount(self._cutoff_hz, step_s)
             between = quat.multiply(pose.rotations, quat.conjugate(last.rotations))
             spin = quat.to_rotation_vector(between) / step_s
             speed = (pose.root_translation - last.root_translation) / step_s
             self._spin = self._spin + share * (spin - self._spin)
             self._speed = self._speed + share * (speed - self._speed)
         self._last = pose
-        way = _FADE_S * -float(np.expm1(-max(ahead_s, 0.0) / _FADE_S))
+        way = self._fade_s * -float(np.expm1(-max(ahead_s, 0.0) / self._fade_s))
         turned = quat.from_rotation_vector((way * self._spin).astype(np.float32))
         return Pose(
             skeleton=pose.skeleton,
             rotations=quat.multiply(turned, pose.rotations),
-            root_translation=pose.root_translation + np.float32(way) * self._speed,
+            root_translation=pose.root_translation + (way * self._speed).astype(np.float32),
         )

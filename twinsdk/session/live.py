@@ -11,74 +11,28 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from twinsdk.avatar import load_avatar
 from twinsdk.bridge import Publisher
-from twinsdk.capture import (
-    FrameSource,
-    SourceStatus,
-    Tracker,
-    open_tracker,
-    tracker_config,
-)
-from twinsdk.capture.camera_rig import CameraRig
-from twinsdk.core import quat
+from twinsdk.capture import FrameSource, SourceStatus, Tracker
 from twinsdk.core.avatar import Avatar
 from twinsdk.core.clock import now_ns
 from twinsdk.core.closing import Closing
 from twinsdk.core.frame import TwinFrame
-from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
 from twinsdk.core.image import Image
 from twinsdk.core.observation import Observation
-from twinsdk.core.pose import Pose
-from twinsdk.errors import UsageError, ValueRangeError
-from twinsdk.motion import BodyFitter, FitConfig
-from twinsdk.motion.person import on_skeleton
-from twinsdk.retarget import Retargeter
-from twinsdk.session.motion_stage import MotionStage, motion_model
-from twinsdk.session.rows import source_rows
+from twinsdk.errors import UsageError
+from twinsdk.session.between import Rhythm
+from twinsdk.session.config import SessionConfig, settled, tracker_for
+from twinsdk.session.followed import Followed
+from twinsdk.session.profile import Profile
 from twinsdk.session.source import open_source
 from twinsdk.session.timing import StageStats, StageTimes
 
 __all__ = ["Session", "SessionConfig", "Step"]
 
 _PATIENCE_S = 0.1
-_EFFECTIVE_M = 1e-3
-_FURTHEST_S = 0.25
-
-
-@dataclass(frozen=True, kw_only=True)
-class SessionConfig:
-    """How the live loop runs.
-
-    Attributes:
-        mode: "light", "balanced" or "performance": how often hands and face are looked for.
-        people: How many people are followed at most, each with a twin.
-        follow: Whom to take where there are more: "largest", "nearest", "left", "right", or "X,Y",
-            a place in fractions of the picture; None takes whom the tracker finds.
-        calibration: Of the cameras, from `twin-capture --calibrate`; with several the body is
-            measured. It also tells the angle of view, which `fit` then need not.
-        max_frames: Stop after so many source frames; None: at the source's end.
-        fit: How landmarks become a pose.
-        motion_model: Whether the motion model completes what is seen, where its weights are here.
-        predict_s: Show everybody so many seconds ahead, up to 0.25, to hide that much delay.
-    """
-
-    mode: str = "balanced"
-    people: int = 1
-    follow: str | None = None
-    calibration: CameraRig | None = None
-    max_frames: int | None = None
-    fit: FitConfig = field(default_factory=FitConfig)
-    motion_model: bool = True
-    predict_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.predict_s <= _FURTHEST_S:
-            raise ValueRangeError(f"predict_s: expected 0 to {_FURTHEST_S}, got {self.predict_s}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,12 +44,15 @@ class Step:
         observations: What was seen, one a person; empty when nobody was found.
         frames: One twin frame a person that is or was followed.
         media_ns: The image's own timestamp, for recording; equals the capture time for cameras.
+        filled: Whether it lies between two source frames: `image` and `observations` are those of
+            the one before then, `frames` and `media_ns` are of a time after it.
     """
 
     image: Image
     observations: tuple[Observation, ...]
     frames: tuple[TwinFrame, ...]
     media_ns: int
+    filled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,25 +60,6 @@ class _Tracked:
     image: Image
     observations: tuple[Observation, ...]
     grabbed_ns: int
-
-
-class _Person:
-    """One followed person: their filters, their planted feet, their place in the stream."""
-
-    def __init__(self, config: SessionConfig, avatar: Avatar, avatar_id: int) -> None:
-        skeleton = humanoid_skeleton(config.fit.height_m)
-        self.fitter = BodyFitter(config.fit)
-        model = motion_model(skeleton, seed=avatar_id) if config.motion_model else None
-        self.motion = MotionStage(skeleton, model, predict_s=config.predict_s)
-        self.retargeter = Retargeter(skeleton, avatar)
-        self.avatar_id = avatar_id
-        self.sequence = 0
-        self._last_ns: int | None = None
-
-    def elapsed_s(self, timestamp_ns: int) -> float:
-        """Return the seconds since the last call; 0 at the first and when time goes back."""
-        last, self._last_ns = self._last_ns, timestamp_ns
-        return 0.0 if last is None else max(0.0, (timestamp_ns - last) / 1e9)
 
 
 class Session(Closing):
@@ -155,25 +93,32 @@ class Session(Closing):
         publisher: Publisher | None = None,
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
-        self.config = _with_lens(config or SessionConfig())
+        self.config = settled(config or SessionConfig())
         self.avatar = load_avatar(avatar) if isinstance(avatar, str) else avatar
         self.times = StageTimes()
-        self.dropped = 0
+        self.dropped = self.filled = 0
+        self.expressive = True
         self._source = open_source(source) if isinstance(source, int | str) else source
         self._owns_source = isinstance(source, int | str)
         self._owns_tracker = tracker is None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         try:
-            self._tracker = tracker or _open_tracker(self.config)
+            self._tracker = tracker or tracker_for(self.config, live=self._source.live)
         except BaseException:
             self.close()
             raise
         self._publisher = publisher
         self._on_step = on_step
-        self._people: dict[int, _Person] = {}
-        self._joint_rows = source_rows(self.avatar, HUMANOID_NAMES)
-        self._still_eyes = _looks_by_morphs(self.avatar)
+        self._people: dict[int, Followed] = {}
+        fill_fps = self.config.fill_fps if self._source.live else None
+        self._rhythm = None if fill_fps is None else Rhythm(fill_fps)
+        self._looking_ns: int | None = None
+        self._newest: Step | None = None
+        self._put_out_ns = 0
+        profile = self.config.profile
+        if profile is not None and profile.neutral_face is not None:
+            getattr(self._tracker, "begin_with", lambda _face: None)(profile.neutral_face)
         self._slot: queue.Queue[_Tracked | BaseException | None] = queue.Queue(
             maxsize=1 if self._source.live else 2
         )
@@ -212,6 +157,28 @@ class Session(Closing):
         """Return the time every stage took; see `StageStats`."""
         return self.times.stats()
 
+    def learnt(self) -> Profile:
+        """Return what is known of the person by now, for later sessions to start from."""
+        given = self.config.profile or Profile(height_m=self.config.fit.height_m)
+        face = getattr(self._tracker, "neutral_face", None)
+        first = next(iter(self._people.values()), None)
+        return replace(
+            given,
+            learnt=given.learnt if first is None else first.fitter.learnt(),
+            neutral_face=given.neutral_face if face is None else face,
+        )
+
+    def calibrate(self) -> None:
+        """Take the face of the next second for neutral, and learn the person's lengths anew."""
+        getattr(self._tracker, "calibrate", lambda: None)()
+        for person in self._people.values():
+            person.fitter.relearn()
+
+    def to_middle(self) -> None:
+        """Put every twin back to the middle of the floor."""
+        for person in self._people.values():
+            person.to_middle()
+
     def __iter__(self) -> Iterator[TwinFrame]:
         for step in self.steps():
             yield from step.frames
@@ -223,32 +190,71 @@ class Session(Closing):
         self._thread = threading.Thread(target=self._track, name="twinsdk-track", daemon=True)
         self._thread.start()
         previous = time.perf_counter_ns()
-        while (tracked := self._next()) is not None:
-            step = self._solve(tracked)
+        while (step := self._next()) is not None:
             if self._on_step is not None:
                 self._on_step(step)
-            now = time.perf_counter_ns()
-            self.times.add("frame", (now - previous) / 1e6)
-            previous = now
+            if not step.filled:
+                now = time.perf_counter_ns()
+                self.times.add("frame", (now - previous) / 1e6)
+                previous = now
             yield step
 
-    def _next(self) -> _Tracked | None:
-        while True:
+    def _next(self) -> Step | None:
+        """Return the next step, tracked or in between; None at the end."""
+        while not self._stop.is_set():
             try:
-                item = self._slot.get(timeout=0.1)
+                item = self._slot.get(timeout=self._patience_s())
             except queue.Empty:
-                if self._stop.is_set():
-                    return None
+                step = self._between()
+                if step is not None:
+                    return step
                 continue
             if isinstance(item, BaseException):
                 raise item
-            return None if self._stop.is_set() else item
+            return None if item is None or self._stop.is_set() else self._solve(item)
+        return None
+
+    def _patience_s(self) -> float:
+        if self._rhythm is None:
+            return _PATIENCE_S
+        return min(_PATIENCE_S, max(self._rhythm.due_s() - time.monotonic(), 0.0))
+
+    def _between(self) -> Step | None:
+        """Put out everybody as they go on until the next frame is tracked; None if not due."""
+        newest, rhythm = self._newest, self._rhythm
+        if newest is None or rhythm is None or time.monotonic() < rhythm.due_s():
+            return None
+        waited_s = rhythm.filled(time.monotonic())
+        passed_ns = time.monotonic_ns() - self._put_out_ns
+        going_on = (
+            person.between(
+                passed_ns,
+                before_ns=self._looking_ns,
+                waited_s=waited_s,
+                reach_s=2 * rhythm.interval_s,
+            )
+            for person in self._people.values()
+        )
+        frames = tuple(frame for frame in going_on if frame is not None)
+        if not frames:
+            return None
+        self.filled += 1
+        self._put_out(frames)
+        return replace(newest, frames=frames, media_ns=frames[0].timestamp_ns, filled=True)
+
+    def _put_out(self, frames: tuple[TwinFrame, ...]) -> None:
+        if self._publisher is not None:
+            with self.times.measure("stream"):
+                for frame in frames:
+                    self._publisher.send(frame)
+        self._put_out_ns = time.monotonic_ns()
 
     def _track(self) -> None:
         """Tracking thread: newest image in, observations into the slot."""
         try:
             for image, fresh in self._images():
                 grabbed = image.timestamp_ns if self._source.live else now_ns()
+                self._looking_ns = grabbed
                 observations: tuple[Observation, ...] = ()
                 if fresh:
                     with self.times.measure("track"):
@@ -302,83 +308,40 @@ class Session(Closing):
         seen = {observation.person: observation for observation in tracked.observations}
         for person in seen:
             if person not in self._people:
-                self._people[person] = _Person(
-                    self.config, self.avatar, avatar_id=len(self._people)
-                )
+                self._people[person] = self._another()
         frames = tuple(
-            self._frame(
-                followed,
+            followed.frame(
                 seen.get(person)
                 or Observation(timestamp_ns=tracked.image.timestamp_ns, person=person),
                 tracked.grabbed_ns,
+                expressive=self.expressive,
             )
             for person, followed in self._people.items()
         )
-        if self._publisher is not None:
-            with self.times.measure("stream"):
-                for frame in frames:
-                    self._publisher.send(frame)
+        self._put_out(frames)
+        if self._rhythm is not None:
+            self._rhythm.fresh(time.monotonic())
         done = time.perf_counter_ns()
         self.times.add("ours", (done - start) / 1e6)
         self.times.add("latency", (now_ns() - tracked.grabbed_ns) / 1e6)
-        return Step(
+        self._newest = Step(
             image=tracked.image,
             observations=tracked.observations,
             frames=frames,
             media_ns=tracked.image.timestamp_ns,
         )
+        return self._newest
 
-    def _frame(self, person: _Person, observation: Observation, grabbed_ns: int) -> TwinFrame:
-        with self.times.measure("fit"):
-            fit = person.fitter.step(observation)
-            fit = replace(fit, pose=on_skeleton(fit.pose, person.retargeter.source.skeleton))
-        step_s = person.elapsed_s(observation.timestamp_ns)
-        with self.times.measure("motion"):
-            shown = person.motion.webcam(observation, fit, step_s)
-        with self.times.measure("retarget"):
-            canonical = _eyes_at_rest(shown.pose) if self._still_eyes else shown.pose
-            pose = person.retargeter.step(canonical, step_s)
-        frame = TwinFrame(
-            avatar_id=person.avatar_id,
-            sequence=person.sequence,
-            timestamp_ns=grabbed_ns,
-            pose=pose,
-            expressions=fit.expressions,
-            confidence=fit.confidence,
-            joint_confidence=shown.joint_confidence[self._joint_rows],
-            state=shown.state,
-            generated=shown.generated[self._joint_rows],
+    def _another(self) -> Followed:
+        followed = Followed(
+            self.config.fit,
+            self.avatar,
+            avatar_id=len(self._people),
+            modelled=self.config.motion_model,
+            predict_s=self.config.predict_s,
+            times=self.times,
+            filling=self._rhythm is not None,
         )
-        person.sequence = (person.sequence + 1) % 2**32
-        return frame
-
-
-def _with_lens(config: SessionConfig) -> SessionConfig:
-    if config.calibration is None:
-        return config
-    fov_deg = config.calibration.cameras[0].lens.fov_deg
-    return replace(config, fit=replace(config.fit, fov_deg=fov_deg))
-
-
-def _open_tracker(config: SessionConfig) -> Tracker:
-    one = replace(tracker_config(config.mode), people=config.people, follow=config.follow)
-    rig = config.calibration
-    if rig is None or len(rig.cameras) == 1:
-        return open_tracker(config=one)
-    if config.people > 1:
-        raise UsageError("people: expected 1 with several cameras, got more")
-    from twinsdk.capture.views import ViewsTracker
-
-    return ViewsTracker([open_tracker(config=one) for _ in rig.cameras], rig)
-
-
-def _looks_by_morphs(avatar: Avatar) -> bool:
-    """Return whether the avatar's eyeLook morphs turn its eyes; its eye bones must then rest."""
-    rows = [i for i, name in enumerate(avatar.morphs.names) if name.startswith("eyeLook")]
-    return bool(rows) and bool(np.abs(avatar.morphs.offsets[rows]).max() > _EFFECTIVE_M)
-
-
-def _eyes_at_rest(pose: Pose) -> Pose:
-    rotations = pose.rotations.copy()
-    rotations[[pose.skeleton.joint("leftEye"), pose.skeleton.joint("rightEye")]] = quat.IDENTITY
-    return replace(pose, rotations=rotations)
+        if self.config.profile is not None:
+            followed.fitter.begin_with(self.config.profile.learnt)
+        return followed
