@@ -18,12 +18,13 @@ from twinsdk.core.trackers import Trackers
 from twinsdk.errors import FormatError, ShapeError, UsageError
 from twinsdk.motion.fit import BodyFitter
 from twinsdk.motion.generate import generate
-from twinsdk.motion.model.body import COUNT
+from twinsdk.motion.model.body import COUNT, INDEX
 from twinsdk.motion.model.person import NOTHING_READ, Body, Person, Read
 from twinsdk.motion.model.show import perform, show
 from twinsdk.motion.model.slots import STYLES, Seen, Source, encode
 from twinsdk.motion.model.step import MotionStep, Webcam
 from twinsdk.motion.model.weights import Weights, read_weights
+from twinsdk.motion.vectors import smoothstep
 
 __all__ = ["MotionModel", "MotionState"]
 
@@ -31,6 +32,7 @@ _FOLDER = Path(__file__).parent
 _LEAST_S = 1 / 66  # quicker sources are answered with the last corrections on a fresh start
 _LONGEST_S = 0.5
 _PATIENCE_S = 0.6  # without a source, until the person moves on their own
+_UNSEEN = (0.3, 0.7)  # a joint less sure is all the network's, a surer one not at all
 _NAMES = {Source.WEBCAM: "webcam", Source.TRACKERS: "trackers", Source.NOTHING: "nothing"}
 
 
@@ -221,9 +223,21 @@ class MotionModel:
 
     def _believed(self, person: Person, source: Source) -> Read:
         """Return what the network said, or no correction where it is no better than its start."""
-        if _NAMES[source] in self.weights.better:
+        better = self.weights.better
+        if _NAMES[source] in better:
             return person.read
+        if source == Source.WEBCAM and "unseen" in better and person.seen is not None:
+            return _where_unseen(person.read, person.seen.confidence[0])
         return Read(**{**vars(NOTHING_READ), "contacts": person.read.contacts})
+
+
+def _where_unseen(read: Read, confidence: F32) -> Read:
+    """Return the corrections of joints that a webcam hardly sees; the others keep their start."""
+    share = 1 - smoothstep(confidence, *_UNSEEN)[:, None]
+    turns = NOTHING_READ.turns + share * (read.turns - NOTHING_READ.turns)
+    legs = share[[INDEX["leftLowerLeg"], INDEX["rightLowerLeg"]]].min()
+    root = read.root * np.array([legs, 1, 1, 1], np.float32)
+    return Read(**{**vars(read), "turns": turns.astype(np.float32), "root": root})
 
 
 def _shows(source: Webcam | Trackers | None) -> bool:

@@ -106,6 +106,8 @@ class Person:
     anchor: Array = field(default_factory=lambda: np.zeros(2))
     shown: tuple[Array, Array] | None = None
     shown_before: tuple[Array, Array] | None = None
+    spin: Array = field(default_factory=lambda: np.zeros((COUNT, 3)))
+    speed: Array = field(default_factory=lambda: np.zeros(3))
     standing: Array = field(default_factory=lambda: np.zeros(4, bool))
     followed_s: float = 0.0
     blind_s: float = 0.0

@@ -14,9 +14,10 @@ from twinsdk.motion.model.analytic import HEAD, Held
 from twinsdk.motion.model.body import COUNT, IN_HUMANOID, INDEX, forward, gram_schmidt, turn_y
 from twinsdk.motion.model.person import Person, Read
 from twinsdk.motion.model.slots import Seen, Source
-from twinsdk.motion.model.step import MotionStep, Webcam
+from twinsdk.motion.model.step import HORIZONS_S, MotionStep, Webcam
 from twinsdk.motion.performer import Performer
 from twinsdk.motion.rest import idle_rotations
+from twinsdk.motion.smooth import blend_amount
 from twinsdk.motion.vectors import quaternion_of
 
 __all__ = ["perform", "show"]
@@ -28,6 +29,8 @@ _SETTLE_S = 0.35  # from a change of source until hands are exact again
 _STANDS, _LIFTS = 0.6, 0.35  # contact above which a foot stands, below which it no longer does
 _FORGET_S = 0.7
 _CONFIDENT_M = 0.12  # an expected error that halves the confidence, nearly
+_SPEED_HZ = 15.0  # low-pass on the speeds that forecasts go on with
+_STEADY, _STEADY_S = 0.9, 0.6  # their share in a forecast, and in what time they die away
 _REST = idle_rotations().astype(np.float32)
 _PARTS = {
     "arm": [
@@ -72,7 +75,8 @@ def show(person: Person, seen: Seen, read: Read, dt_s: float) -> MotionStep:
     person.standing = np.where(
         person.standing, read.contacts > _LIFTS, read.contacts > _STANDS
     ).astype(bool)
-    if held is None or not held.weights[0, _FEET].any():
+    # A webcam shows feet well enough that holding them where they seem to stand makes them worse.
+    if source != Source.WEBCAM and (held is None or not held.weights[0, _FEET].any()):
         person.feet = person.feet or FootHolder(body.skeleton)
         whole = person.feet.step(whole, place, person.standing, dt_s)[0].astype(np.float32)
     return _finish(person, seen, read, whole, place, source)
@@ -150,7 +154,20 @@ def _handed_over(
     rotations = quat.normalize(person.fading.step(rotations, dt_s))
     root = root + person.moving.step(dt_s)
     _remember(person, rotations, root)
+    _follow_speed(person, dt_s, fresh=changed)
     return rotations, root
+
+
+def _follow_speed(person: Person, dt_s: float, *, fresh: bool) -> None:
+    """Follow how fast joints turn (22, 3), in their own axes, and the root moves (3,)."""
+    if fresh or person.shown is None or person.shown_before is None:
+        person.spin, person.speed = np.zeros((COUNT, 3)), np.zeros(3)
+        return
+    (before, was), (now, here) = person.shown_before, person.shown
+    share = blend_amount(_SPEED_HZ, dt_s)
+    spin = quat.to_rotation_vector(quat.multiply(quat.conjugate(before), now)) / dt_s
+    person.spin = person.spin + share * (spin - person.spin)
+    person.speed = person.speed + share * ((here - was) / dt_s - person.speed)
 
 
 def _remember(person: Person, rotations: Array, root: Array) -> None:
@@ -231,8 +248,12 @@ def _finish(
     confidence[body.rows] = sure * (1.0 if source != Source.NOTHING else np.exp(-person.blind_s))
     generated[body.rows] = ~shown
     turns = np.zeros((8, count, 3), np.float32)
-    turns[:, body.rows] = read.future[:, :-1]
-    ways = (turn_y(float(seen.yaw[0])) @ read.future[:, -1, :, None])[..., 0] / body.scale
+    steady = _STEADY_S * -np.expm1(-HORIZONS_S / _STEADY_S)[:, None]
+    turns[:, body.rows] = (1 - _STEADY) * read.future[:, :-1] + (
+        _STEADY * steady[..., None] * person.spin
+    )
+    ways = (turn_y(float(seen.yaw[0])) @ read.future[:, -1, :, None])[..., 0]
+    ways = ((1 - _STEADY) * ways + _STEADY * steady * person.speed) / body.scale
     state = TrackingState.TRACKING if shown.all() else TrackingState.PARTIAL
     step = MotionStep(
         pose=Pose(skeleton=body.skeleton, rotations=quat.normalize(whole), root_translation=place),

@@ -14,7 +14,7 @@ from twinsdk.core.observation import Observation
 from twinsdk.core.pose import Pose
 from twinsdk.motion.fit import Fit
 
-__all__ = ["Future", "MotionStep", "Webcam"]
+__all__ = ["HORIZONS_S", "Future", "MotionStep", "Webcam"]
 
 HORIZONS_S: F32 = np.asarray(np.arange(1, 9) / 30, np.float32)
 """How far ahead the eight predicted poses are, seconds."""
