@@ -27,6 +27,7 @@ from twinsdk.motion.body import (
 )
 from twinsdk.motion.depth import depth_hints, line_of_sight_frame
 from twinsdk.motion.lengths import SessionLengths
+from twinsdk.motion.planted import PlantedFeet
 from twinsdk.motion.points import BODY
 from twinsdk.motion.root import hips_in_camera
 from twinsdk.motion.smooth import blend_amount
@@ -138,6 +139,7 @@ class BodyEstimator:
         self._last: BodyEstimate | None = None
         self._turning = np.zeros((_COUNT, 3))
         self._moving = np.zeros(3)
+        self._feet = PlantedFeet()
         self._lost_s = np.zeros(len(_LIMBS))
 
     def offsets(self) -> Array:
@@ -182,7 +184,7 @@ class BodyEstimator:
         if not first:
             solution = self._second_try(problem, solution, start, step_s)
         self._remember(solution, 0.0 if first else step_s)
-        self.lengths.add(solution.information, solution.downhill, step_s)
+        self.lengths.add(solution, step_s)
         world, places = _forward(self.offsets(), solution.rotations, solution.root)
         shown = np.zeros((33, 3))
         carried = (world[MODEL.point_joints] @ self._points[..., None])[..., 0]
@@ -214,6 +216,12 @@ class BodyEstimator:
             ray = _trunk_ray(image, seen, focal_px)
             placed = _USUAL_M * np.array([ray[0], ray[1], -1.0])
         return rotations[ROWS], placed
+
+    def _anchors(self, seen: Array, step_s: float) -> Array:
+        if self._last is None:
+            return np.zeros((_SEEN, 6))
+        sure = (seen[:, 2] > 0) * 1.0
+        return self._feet.anchors(seen[:, :2], sure, self._last.points[POINTS], step_s)
 
     def _begin(self, problem: BodyProblem, rotations: Array, root: Array) -> BodySolution:
         """Return the solution that owes nothing to the past: from coarse to fine."""
@@ -261,7 +269,7 @@ class BodyEstimator:
             offsets=self.offsets(),
             points=self._points,
             seen=table,
-            anchors=np.zeros((_SEEN, 6)),
+            anchors=self._anchors(table, step_s),
             forecast=rotations,
             forecast_weights=forecast_weights,
             neutral=_neutral(rotations),
@@ -269,6 +277,7 @@ class BodyEstimator:
             root=root,
             root_weights=root_weights,
             bias_weight=10.0,
+            anchor_scale=8.0,
         )
 
     def _second_try(

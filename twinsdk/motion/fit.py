@@ -57,7 +57,7 @@ class FitConfig:
     fade_in_s: float = 0.25
     fade_out_s: float = 0.4
     hold_s: float = 0.7
-    smoothing: GlideConfig = field(default_factory=lambda: GlideConfig(min_hz=1.0, gain=0.5))
+    smoothing: GlideConfig = field(default_factory=lambda: GlideConfig(min_hz=1.0, gain=0.75))
     camera_pitch_deg: float | None = None
 
     def __post_init__(self) -> None:

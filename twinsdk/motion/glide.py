@@ -47,7 +47,7 @@ class GlideConfig:
 class _Glide:
     """What both filters share: speed, and the shares of place and speed."""
 
-    def __init__(self, config: GlideConfig | None) -> None:
+    def __init__(self, config: GlideConfig | None = None) -> None:
         self._config = config or GlideConfig()
         self.reset()
 

@@ -35,6 +35,7 @@ _LEAST, _MOST = np.radians(-25.0), np.radians(45.0)
 # Trackers let toes point down too much, so soles alone are believed by half.
 _SOLES_SHARE = 0.5
 _SAMPLES, _EVERY_S = 150, 0.1
+_WORTH = np.radians(1.0)  # a smaller change would only tilt somebody who stands still
 _BELIEVED = 20  # samples that the pitch of another session counts for
 
 
@@ -58,6 +59,7 @@ class CameraPitch:
         self._standing: list[float] = []
         self._soles: list[float] = []
         self._goal: float | None = None
+        self._turning = False
         self._since_s = np.inf
 
     def add(self, points: Array, seen: Array, step_s: float) -> None:
@@ -83,8 +85,12 @@ class CameraPitch:
             else:
                 goal = 0.0
             self._goal = min(max(goal, _LEAST), _MOST)
-        if self._goal is not None:
-            self.radians += float(blend_amount(0.6, step_s)) * (self._goal - self.radians)
+        if self._goal is None:
+            return
+        off = self._goal - self.radians
+        self._turning = abs(off) > (_WORTH / 6 if self._turning else _WORTH)
+        if self._turning:
+            self.radians += float(blend_amount(0.6, step_s)) * off
 
     def start(self) -> None:
         """Take what the first frame showed at once, so that a clip does not begin by tilting."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from twinsdk.core import quat
 from twinsdk.core.arrays import Array
+from twinsdk.core.body_solver import BodySolution
 from twinsdk.errors import ShapeError, ValueRangeError
 from twinsdk.motion.body import MODEL, OFFSETS, SEGMENTS, row
 
@@ -23,6 +25,7 @@ _EVERY_S = 0.1
 # Frames that follow each other err alike: a tenth of what they tell is news.
 _NEWS = 0.1
 _EASE_S = 0.5
+_FIRST, _NEW_RAD = 8, 0.15  # views that count whatever they show; what a joint turns to a new one
 _LEAST, _MOST = -0.25, 0.25
 _SUREST = 0.01  # deviation that another session is believed to have at least
 
@@ -60,6 +63,8 @@ class SessionLengths:
         self._information = self._prior.copy()
         self._sum = np.zeros(len(SEGMENTS))
         self._since_s = 0.0
+        self._views = 0
+        self._view: Array | None = None
 
     def begin_with(self, logs: Array, deviations: Array) -> None:
         """Start from the logs (K,) that another session learnt, as sure as it was of them.
@@ -81,16 +86,30 @@ class SessionLengths:
         self._sum = self._information @ self.logs
         self._goal = self.logs.copy()
 
-    def add(self, information: Array, downhill: Array, step_s: float) -> None:
-        """Take what one frame tells, as `BodySolution` has it, `step_s` after the last."""
+    def add(self, told: BodySolution, step_s: float) -> None:
+        """Take what one frame tells, `step_s` after the last.
+
+        Somebody who stands still tells the same again and again, errors included: only views that
+        are new count, after the first few.
+        """
         self._since_s += step_s
-        if self._since_s >= _EVERY_S:
+        if self._since_s >= _EVERY_S and self._is_new(told.rotations):
             self._since_s = 0.0
+            information, downhill = told.information, told.downhill
             self._information += _NEWS * information
             self._sum += _NEWS * (information @ self.logs + downhill)
             goal = np.linalg.solve(self._information, self._sum)
             self._goal = np.minimum(np.maximum(goal, _LEAST), _MOST)
         self.logs = self.logs + min(step_s / _EASE_S, 1.0) * (self._goal - self.logs)
+
+    def _is_new(self, rotations: Array) -> bool:
+        if self._views < _FIRST or self._view is None:
+            new = True
+        else:
+            new = float(quat.angle(rotations, self._view).max()) > _NEW_RAD
+        if new:
+            self._views, self._view = self._views + 1, rotations
+        return new
 
     def deviations(self) -> Array:
         """Return the standard deviations (K,) of the logs."""
