@@ -53,6 +53,36 @@ def test_a_run_writes_weights_that_the_model_loads(tmp_path, monkeypatch, capsys
     assert np.isfinite(model.step(None, 1 / 30).pose.rotations).all()
 
 
+def test_clips_of_other_kinds_become_a_motion_set_that_can_be_read(tmp_path, capsys):
+    from twinsdk.core.clip import MotionClip
+    from twinsdk.core.humanoid import humanoid_skeleton
+    from twinsdk.formats import save_clip
+    from twinsdk.motion.training.corpus import read_packed
+
+    vectors = np.zeros((90, 55, 3), np.float32)
+    vectors[:, 20, 1] = np.linspace(0, 1, 90)
+    root = np.tile(np.array([0, 0.935, 0], np.float32), (90, 1))
+    clip = MotionClip(
+        skeleton=humanoid_skeleton(),
+        fps=30,
+        rotations=quat.from_rotation_vector(vectors),
+        root_translations=root,
+    )
+    (tmp_path / "clips").mkdir()
+    for name in ("1_walk.bvh", "2_walk.bvh"):
+        save_clip(clip, tmp_path / "clips" / name)
+    (tmp_path / "clips" / "3_broken.bvh").write_text("HIERARCHY nonsense")
+    target = str(tmp_path / "set.npz")
+    assert main(["train", "--pack", target, str(tmp_path / "clips"), "--dev", "2"]) == 0
+    printed = capsys.readouterr()
+    assert "2 clips" in printed.out
+    assert "3_broken.bvh" in printed.err
+    corpus = read_packed([target])
+    assert [c.split for c in corpus.clips] == ["train", "dev"]
+    assert {c.fps for c in corpus.clips} == {60.0}
+    assert abs(len(corpus.clips[0]) - 179) <= 1  # 89 intervals of 1/30 s
+
+
 def test_wrong_settings_are_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["train", "none.toml"]) == 2

@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   twinsdk train fast.toml slow.toml --minutes 10   # a sweep: one run after the other
   torchrun --nproc-per-node 4 -m twinsdk train settings.toml
   twinsdk train settings.toml --weights mine.npz   # and write what MotionModel.load reads
+  twinsdk train --pack set.npz clips/ --dev 13,09  # BVH, AMC, FBX, GLB... to a motion set
 
 Settings are TOML; docs/motion_model.md lists them. A run can be stopped at any time and goes on
 from its last checkpoint."""
@@ -23,7 +24,15 @@ from its last checkpoint."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `twinsdk train`."""
-    parser.add_argument("settings", nargs="+", type=Path, help="TOML files, one run each")
+    parser.add_argument(
+        "settings", nargs="+", type=Path, help="TOML files, one run each; with --pack, clips"
+    )
+    parser.add_argument(
+        "--pack", type=Path, metavar="SET.npz", help="make a motion set of clips instead"
+    )
+    parser.add_argument(
+        "--dev", default="", metavar="SUBJECTS", help="with --pack: subjects kept for choosing"
+    )
     parser.add_argument("--minutes", type=float, help="train so long instead, pauses not counted")
     parser.add_argument("--steps", type=int, help="train so many windows instead")
     parser.add_argument("--folder", type=Path, help="put the run there instead; one run only")
@@ -37,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; exit code 0 when every run is done."""
+    if args.pack is not None:
+        return _pack(args)
     from twinsdk.motion.model.weights import from_checkpoint, write_weights
     from twinsdk.motion.training.settings import read_config
     from twinsdk.motion.training.train import train
@@ -63,4 +74,17 @@ def run(args: argparse.Namespace) -> int:
             sizes, arrays, progress = from_checkpoint(checkpoint)
             digest = write_weights(args.weights, sizes, arrays, better=better, trained=progress)
             print(f"{args.weights}  {digest}")
+    return 0
+
+
+def _pack(args: argparse.Namespace) -> int:
+    from twinsdk.session.pack_motion import pack_motion
+
+    dev = frozenset(name for name in args.dev.split(",") if name)
+    packed = pack_motion(args.settings, args.pack, dev_subjects=dev)
+    for line in packed.refused:
+        print(f"left out: {line}", file=sys.stderr)
+    print(
+        f"{args.pack}: {packed.clips} clips, {packed.minutes:.1f} min, {packed.subjects} subjects"
+    )
     return 0

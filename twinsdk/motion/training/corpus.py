@@ -18,7 +18,7 @@ import numpy as np
 from twinsdk.core import quat
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.clip import MotionClip
-from twinsdk.core.files import existing_file
+from twinsdk.core.files import atomic_path, existing_file
 from twinsdk.errors import FormatError, NotHumanoidError, ValueRangeError
 from twinsdk.motion.model.body import (
     CANONICAL_OFFSETS,
@@ -32,7 +32,16 @@ from twinsdk.motion.model.body import (
 )
 from twinsdk.motion.model.slots import STYLES
 
-__all__ = ["Clip", "Corpus", "clips_of", "contact_labels", "mirror", "read_packed", "style_of"]
+__all__ = [
+    "Clip",
+    "Corpus",
+    "clips_of",
+    "contact_labels",
+    "mirror",
+    "read_packed",
+    "style_of",
+    "write_packed",
+]
 
 _LEAST_FRAMES = 12
 _FASTEST = np.radians(2000.0)  # a joint that turns faster has flipped
@@ -167,6 +176,35 @@ def _packed(file: Path, dev: set[str]) -> list[Clip]:
             )
         )
     return [clip for clip in clips if len(clip) >= _LEAST_FRAMES]
+
+
+def write_packed(path: str | Path, clips: Sequence[Clip], descriptions: Sequence[str]) -> None:
+    """Write clips of one frame rate as a packed file, by atomic rename.
+
+    Raises:
+        ValueRangeError: There are none, or their frame rates differ.
+    """
+    rates = sorted({round(clip.fps, 3) for clip in clips})
+    if len(rates) != 1:
+        raise ValueRangeError(f"motion set: expected clips of one frame rate, got {rates}")
+    xyzw = [quat.from_matrix(clip.rotations) for clip in clips]
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            allow_pickle=False,
+            joint_names=np.array(JOINTS),
+            fps=np.float32(rates[0]),
+            quats=np.concatenate(xyzw)[..., [3, 0, 1, 2]].astype(np.float16),
+            root=np.concatenate([clip.root for clip in clips]),
+            contacts=np.concatenate([clip.contacts for clip in clips]),
+            clip_start=np.cumsum([0, *(len(clip) for clip in clips)]).astype(np.int32),
+            clip_id=np.array([clip.name for clip in clips]),
+            subject=np.array([clip.subject for clip in clips]),
+            split=np.array([clip.split for clip in clips]),
+            description=np.array(list(descriptions)),
+            skeleton=np.arange(len(clips)),
+            offsets=np.stack([clip.offsets for clip in clips]),
+        )
 
 
 def clips_of(clip: MotionClip, *, name: str, subject: str, split: str = "train") -> list[Clip]:
