@@ -9,7 +9,7 @@ import zmq
 
 from twinsdk.errors import EndpointError
 
-__all__ = ["Endpoint", "bind", "configure", "parse_endpoint"]
+__all__ = ["Endpoint", "bind", "configure", "is_loopback", "parse_endpoint"]
 
 MAX_POSE_BYTES = 1 << 17
 """No pose message is longer: 4096 joints of float32 are 66 KB."""
@@ -41,18 +41,23 @@ class Endpoint:
     @property
     def local(self) -> bool:
         """Whether only this machine can reach it."""
-        if self.scheme == "ipc" or self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
-        except ValueError:  # a name or an interface
-            return False
+        return self.scheme == "ipc" or is_loopback(self.host)
 
     def state(self) -> Endpoint:
         """Return where the state plane of this pose endpoint lies: the next port, or `.state`."""
         if self.scheme == "ipc":
             return Endpoint(scheme="ipc", host=f"{self.host}.state", port=None)
         return Endpoint(scheme="tcp", host=self.host, port=self.port and self.port + 1)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:  # a name or an interface
+        return False
 
 
 def parse_endpoint(text: str) -> Endpoint:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import socket as os_socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -23,6 +22,7 @@ from aiohttp import WSMsgType, web
 
 from twinsdk.bridge.client_statistics import ClientStatistics
 from twinsdk.bridge.devices import DevicePoses
+from twinsdk.bridge.endpoints import is_loopback
 from twinsdk.bridge.keys import ClientKeys
 from twinsdk.bridge.messages import (
     AvatarEntry,
@@ -64,7 +64,7 @@ class _Client:
     poses: dict[int, bytes] = field(default_factory=dict)
     control: list[bytes] = field(default_factory=list)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    closing: asyncio.Future[bool] | None = None
+    transport: asyncio.Transport | None = None
     devices: DevicePoses | None = None
     second: int = 0
     count: int = 0
@@ -75,8 +75,13 @@ class _Client:
         if len(self.control) < _MAX_CONTROL:
             self.control.append(data)
             self.wake.set()
-        elif not self.socket.closed and self.closing is None:
-            self.closing = asyncio.ensure_future(self.socket.close(code=1008, message=b"too slow"))
+        else:
+            self.cut_off()
+
+    def cut_off(self) -> None:
+        """End the connection; a farewell would wait for ever for one who reads nothing."""
+        if self.transport is not None:
+            self.transport.abort()
 
 
 class Gateway:
@@ -231,9 +236,9 @@ class Gateway:
         return web.FileResponse(file, headers=headers)
 
     async def _serve_avatar(self, request: web.Request) -> web.StreamResponse:
-        if self._avatar is None and self._prepare is None:
-            raise web.HTTPNotFound(text="no avatar file was given\n")
         try:
+            if self._avatar is None and self._prepare is None:
+                raise EndpointError("no avatar file was given")
             file = self._avatar or await self._streamed(int(request.query.get("avatar", "0")))
         except (TwinError, ValueError) as error:
             raise web.HTTPNotFound(text=f"{error}\n") from error
@@ -271,12 +276,14 @@ class Gateway:
                         client.wake.set()
                 self._announce()
                 for pulse in subscriber.haptics():
-                    for client in self._clients:
-                        client.tell(pack(pulse))
+                    self._tell_all(pack(pulse))
         except TwinError as error:
             self.failure = error
-            for client in self._clients:
-                client.tell(pack(Refusal(reason=str(error)[:500])))
+            self._tell_all(pack(Refusal(reason=str(error)[:500])))
+
+    def _tell_all(self, data: bytes) -> None:
+        for client in self._clients:
+            client.tell(data)
 
     def _announce(self) -> None:
         """Greet everybody again when an avatar joined or the publisher was restarted."""
@@ -319,10 +326,10 @@ class Gateway:
             compress=False, max_msg_size=_MAX_MESSAGE_BYTES, heartbeat=3.0, autoping=True
         )
         await socket.prepare(request)
-        if request.transport is not None:  # else the kernel keeps seconds of frames
-            line = request.transport.get_extra_info("socket")
+        client = _Client(socket=socket, transport=request.transport)
+        if client.transport is not None:  # the kernel would keep seconds of old frames
+            line = client.transport.get_extra_info("socket")
             line.setsockopt(os_socket.SOL_SOCKET, os_socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
-        client = _Client(socket=socket)
         self._clients.add(client)
         self._greet(client)
         writer = asyncio.create_task(self._write(client))
@@ -340,9 +347,8 @@ class Gateway:
             self._clients.discard(client)
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
-            if socket.exception() is not None and request.transport is not None:
-                # Whoever reads nothing would hold up the farewell, and with it the connection.
-                request.transport.abort()
+            if socket.exception() is not None:
+                client.cut_off()
         return socket
 
     def _within_rate(self, client: _Client) -> bool:
@@ -388,13 +394,3 @@ class Gateway:
             except (ConnectionError, RuntimeError):  # it left while we wrote
                 return
             client.sent += len(poses)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a host."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
