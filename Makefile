@@ -58,8 +58,8 @@ format: install  ## put every file into its format
 bench: install  ## measure speed; tables on the screen, records in benchmarks/results
 	for each in skinning stages; do $(BIN)/python benchmarks/$$each.py || exit 1; done
 	$(BIN)/python benchmarks/bridge/latency.py --json benchmarks/results/bridge.json
-	for part in fanout relays stall; do $(BIN)/python benchmarks/bridge/endurance.py $$part || exit 1; done
-	$(BIN)/python benchmarks/bridge/fuzz.py
+	for part in fanout relays stall restart; do $(BIN)/python benchmarks/bridge/endurance.py $$part --json benchmarks/results/bridge.json || exit 1; done
+	$(BIN)/python benchmarks/bridge/fuzz.py --json benchmarks/results/bridge.json
 	$(BIN)/python benchmarks/retarget/compare.py
 
 .PHONY: docs

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -77,7 +78,9 @@ def main() -> None:
     row = asyncio.run(measure(options.seconds, options.rate))
     print(json.dumps({key: round(value, 2) for key, value in row.items()}))
     if options.json:
-        options.json.write_text(json.dumps(row, indent=1) + "\n")
+        record = json.loads(options.json.read_text()) if options.json.exists() else {}
+        record["browser"] = {"load": round(os.getloadavg()[0], 1), **row}
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

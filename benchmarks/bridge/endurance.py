@@ -1,22 +1,27 @@
-"""What the stream bears: many receivers, relays, a stopped receiver.
+"""What the stream bears: many receivers, relays, a stopped receiver, a restarted publisher.
 
     python benchmarks/bridge/endurance.py fanout [--receivers 100]
     python benchmarks/bridge/endurance.py relays [--receivers 1000]
     python benchmarks/bridge/endurance.py stall
+    python benchmarks/bridge/endurance.py restart
 
 Receivers are plain SUB sockets with CONFLATE in one process of their own, so that one machine can
 hold them; `fanout` runs raw PUB/SUB beside ours. Times are send to receive, one machine's clock.
+`--json FILE` adds the rows to a record.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import signal
 import struct
 import time
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,7 +71,9 @@ def receive(pipe: Connection, endpoint: str, count: int, seconds: float, raw: bo
     context.destroy(linger=0)
 
 
-def measured(endpoint: str, count: int, seconds: float, send: Any, rate: float, raw: bool) -> str:
+def measured(
+    endpoint: str, count: int, seconds: float, send: Any, rate: float, raw: bool
+) -> dict[str, Any]:
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
         target=receive, args=(there, endpoint, count, seconds + 3, raw)
@@ -85,13 +92,20 @@ def measured(endpoint: str, count: int, seconds: float, send: Any, rate: float, 
     ages, missed, heard = here.recv()
     process.join()
     p50, p99 = np.percentile(ages, (50, 99))
-    return (
-        f"{heard} of {count} receivers at {rate:g} Hz: p50 {p50:.0f} us, p99 {p99:.0f} us, "
-        f"missed {missed} of {missed + len(ages)}, sender CPU {100 * load:.1f} %"
-    )
+    return {
+        "receivers": heard,
+        "of": count,
+        "rate_hz": rate,
+        "p50_us": round(float(p50)),
+        "p99_us": round(float(p99)),
+        "missed": int(missed),
+        "frames": int(missed) + len(ages),
+        "sender_cpu_percent": round(100 * load, 1),
+    }
 
 
-def fanout(receivers: int, seconds: float) -> None:
+def fanout(receivers: int, seconds: float) -> list[dict[str, Any]]:
+    rows = []
     descriptor = avatar()
     base = frame(descriptor, 0)
     for _ in range(2):
@@ -103,38 +117,61 @@ def fanout(receivers: int, seconds: float) -> None:
             s.send(struct.pack("<qI", now_ns(), i) + bytes(580))
 
         place = f"tcp://127.0.0.1:{port}"
-        print("raw    ", measured(place, receivers, seconds, send_raw, 60, raw=True))
+        rows.append({"kind": "raw", **measured(place, receivers, seconds, send_raw, 60, raw=True)})
         context.destroy(linger=0)
         with Publisher("tcp://127.0.0.1:*", avatar=descriptor) as publisher:
 
             def send_ours(i: int, p: Publisher = publisher) -> None:
                 p.send(restamped(base, i))
 
-            print(
-                "twinsdk",
-                measured(publisher.endpoint, receivers, seconds, send_ours, 60, raw=False),
-            )
+            row = measured(publisher.endpoint, receivers, seconds, send_ours, 60, raw=False)
+            rows.append({"kind": "twinsdk", **row})
+    return rows
 
 
-def relays(receivers: int, seconds: float) -> None:
+def relays(receivers: int, seconds: float, chain: int = 2) -> list[dict[str, Any]]:
+    """Serve all receivers behind a chain of relays, each of which feeds the next."""
     descriptor = avatar()
     base = frame(descriptor, 0)
-    with (
-        Publisher("tcp://127.0.0.1:*", avatar=descriptor) as publisher,
-        Relay([publisher.endpoint], "tcp://127.0.0.1:*") as first,
-        Relay([first.endpoint], "tcp://127.0.0.1:*") as second,
-    ):
-        print(
-            "two relays",
-            measured(
-                second.endpoint,
-                receivers,
-                seconds,
-                lambda i: publisher.send(restamped(base, i)),
-                20,
-                raw=False,
-            ),
-        )
+    rows = []
+    for count, length in ((receivers, chain), (min(receivers, 50), 2 * chain)):
+        with ExitStack() as stack:
+            publisher = stack.enter_context(Publisher("tcp://127.0.0.1:*", avatar=descriptor))
+            place = publisher.endpoint
+            for _ in range(length):
+                place = stack.enter_context(Relay([place], "tcp://127.0.0.1:*")).endpoint
+
+            def send(i: int, p: Publisher = publisher) -> None:
+                p.send(restamped(base, i))
+
+            row = measured(place, count, seconds, send, 20, raw=False)
+            rows.append({"kind": f"{length} relays", **row})
+    return rows
+
+
+def restart(rounds: int = 5) -> list[dict[str, Any]]:
+    """Close a publisher and start another at its address; time until its frames are read."""
+    descriptor = avatar()
+    base = frame(descriptor, 0)
+    took = []
+    place = "tcp://127.0.0.1:*"
+    with ExitStack() as stack:
+        subscriber: Subscriber | None = None
+        for number in range(rounds + 1):
+            with Publisher(place, avatar=descriptor) as publisher:
+                place = publisher.endpoint
+                subscriber = subscriber or stack.enter_context(Subscriber(place))
+                started, sequence = time.monotonic(), 0
+                while True:
+                    sequence += 1
+                    publisher.send(restamped(base, sequence))
+                    came = subscriber.recv(1 / 60) is not None
+                    header = subscriber.header
+                    if came and header is not None and header.session == publisher.session:
+                        break
+                if number:
+                    took.append(time.monotonic() - started)
+    return [{"live_again_ms": [round(1e3 * t) for t in took], "of": rounds}]
 
 
 def listen(pipe: Connection, endpoint: str) -> None:
@@ -149,10 +186,11 @@ def listen(pipe: Connection, endpoint: str) -> None:
     pipe.send(times)
 
 
-def stall(rounds: int = 3, stop_s: float = 6.0) -> None:
+def stall(rounds: int = 3, stop_s: float = 6.0) -> list[dict[str, Any]]:
     """Stop one of two receivers; count its stale frames and what the other missed."""
     descriptor = avatar()
     base = frame(descriptor, 0)
+    rows = []
     for _ in range(rounds):
         with Publisher("tcp://127.0.0.1:*", avatar=descriptor) as publisher:
             pipes, processes = [], []
@@ -194,31 +232,36 @@ def stall(rounds: int = 3, stop_s: float = 6.0) -> None:
                 process.join()
         late = [at for at, read in heard[0] if read > woken and at < woken - 100_000_000]
         spans = ((calm, stopped), (stopped, woken))
-        shares = []
-        for start, end in spans:
+        row: dict[str, Any] = {"stopped_s": stop_s, "stale_frames": len(late)}
+        for name, (start, end) in zip(("before", "meanwhile"), spans, strict=True):
             ages = [read - at for at, read in heard[1] if start <= at < end]
             there = sum(start <= at < end for at in sent)
-            shares.append(
-                f"{there - len(ages)} of {there} missed, age p50 {np.median(ages) / 1e3:.0f} us"
-            )
-        print(
-            f"stopped {stop_s:g} s: {len(late)} stale frames on waking; its neighbour: "
-            f"before {shares[0]}; meanwhile {shares[1]}"
-        )
+            row[f"neighbour_missed_{name}"] = [there - len(ages), there]
+            row[f"neighbour_age_{name}_us"] = round(float(np.median(ages)) / 1e3)
+        rows.append(row)
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["fanout", "relays", "stall"])
+    parser.add_argument("part", choices=["fanout", "relays", "stall", "restart"])
     parser.add_argument("--receivers", type=int)
     parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    if options.part == "fanout":
-        fanout(options.receivers or 100, options.seconds)
-    elif options.part == "relays":
-        relays(options.receivers or 1000, options.seconds)
-    else:
-        stall()
+    rows = {
+        "fanout": lambda: fanout(options.receivers or 100, options.seconds),
+        "relays": lambda: relays(options.receivers or 1000, options.seconds),
+        "stall": stall,
+        "restart": restart,
+    }[options.part]()
+    for row in rows:
+        print(json.dumps(row))
+    if options.json:
+        record = json.loads(options.json.read_text()) if options.json.exists() else {}
+        load = round(os.getloadavg()[0], 1)
+        record[options.part] = {"load": load, "rows": rows}
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

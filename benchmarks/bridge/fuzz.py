@@ -331,7 +331,9 @@ def main() -> None:
         table[kind] = row = KINDS[kind](options.messages)
         print(f"{kind:26} {json.dumps(row)}", flush=True)
         if options.json:
-            options.json.write_text(json.dumps(table, indent=1) + "\n")
+            record = json.loads(options.json.read_text()) if options.json.exists() else {}
+            record["fuzz"] = {**record.get("fuzz", {}), **table}
+            options.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import platform
 import statistics
 import struct
@@ -259,10 +260,12 @@ def main() -> None:
             f"decode {row['decode_us']:5.1f} us"
         )
     if options.json:
-        record = {
+        record = json.loads(options.json.read_text()) if options.json.exists() else {}
+        record |= {
             "machine": platform.platform(),
             "python": sys.version.split()[0],
             "zmq": zmq.zmq_version(),
+            "load": round(os.getloadavg()[0], 1),
             "latency": table,
             "late_join": joined,
             "coding": codes,

@@ -35,7 +35,7 @@ def test_a_flood_of_malformed_messages_harms_nobody(kind, tmp_path):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    row = json.loads(record.read_text())[kind]
+    row = json.loads(record.read_text())["fuzz"][kind]
     assert row["sent"] == 4000
     assert row["counted"] > 0
     received, sent = row["frames"]
