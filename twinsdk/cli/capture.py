@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from twinsdk.errors import OutputError, UsageError
+from twinsdk.cli.capture_outputs import Outputs, check_outputs, write_report
+from twinsdk.errors import UsageError
 
 if TYPE_CHECKING:
-    from twinsdk.bridge import Publisher
-    from twinsdk.bridge.vmc import VmcSender
-    from twinsdk.capture import FrameSource
     from twinsdk.capture.camera_rig import CameraRig
-    from twinsdk.core.avatar import Avatar
-    from twinsdk.session.film import Film
-    from twinsdk.session.live import Step
-    from twinsdk.session.preview import Preview
-    from twinsdk.session.recorder import Recorder
-    from twinsdk.session.virtual_camera import VirtualCamera
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "interruptible", "run"]
 
@@ -36,6 +26,7 @@ EXAMPLES = """examples:
   twinsdk capture --video dance.mp4 --record dance.bvh --record dance.vrma
   twinsdk capture --sample --render twin.mp4 --no-stream
   twinsdk capture --cam 1 --avatar me.vrm --stream tcp://127.0.0.1:6000
+  twinsdk capture --cam 0 --profile ada --preview   what was learnt of Ada is kept; h lists keys
   twinsdk capture --cam 0 --people 2 --record us.bvh  two twins; the second one's file is us-2.bvh
   twinsdk capture --cam 0 --follow nearest --preview  whoever is nearest; a click chooses another
   twinsdk capture --cam 0 --cam 1 --calibrate room.json     two cameras, once
@@ -122,6 +113,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of several people: largest, nearest, left, right, or X,Y in fractions of the picture",
     )
     twin.add_argument(
+        "--profile",
+        metavar="NAME",
+        help="start from what earlier sessions learnt of this person (height, lengths, face at "
+        "rest) and save it at the end; a name, or a .json file; stays on this machine",
+    )
+    twin.add_argument(
+        "--person-height",
+        type=float,
+        metavar="CM",
+        help="of the person, shoes on (default: the profile's, else 170)",
+    )
+    twin.add_argument(
         "--wearer-height", type=float, metavar="CM", help="of the headset's wearer, else measured"
     )
     twin.add_argument(
@@ -136,6 +139,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         metavar="MS",
         help="show everybody so far ahead, up to 250, to hide that much delay (default: 0)",
+    )
+    twin.add_argument(
+        "--fill-fps",
+        type=float,
+        default=30.0,
+        metavar="FPS",
+        help="frames a second that a camera's twin is put out with at least, filled in where the "
+        "tracker is slower; 0 fills in nothing (default: %(default)g)",
     )
     twin.add_argument("--mirror", action="store_true", help="mirror preview and film, not the data")
     twin.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
@@ -178,7 +189,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     window.add_argument(
         "--preview",
         action="store_true",
-        help="open a window: q closes it, m mirrors; with --follow or --people a click chooses",
+        help="open a window: h lists its keys; with --follow or --people a click chooses",
     )
     window.add_argument("--headless", action="store_true", help="no window (the default)")
     out.add_argument("--benchmark", action="store_true", help="print the time of every stage")
@@ -199,20 +210,26 @@ def run(args: argparse.Namespace) -> int:
         from twinsdk.cli.capture_xr import run as run_xr
 
         return run_xr(args)
-    _check_outputs(args)
+    check_outputs(args)
     from twinsdk.avatar import load_avatar
+    from twinsdk.cli.capture_profile import profile_of, save_profile
     from twinsdk.cli.status import StatusLine
+    from twinsdk.motion import FitConfig
     from twinsdk.session.live import Session, SessionConfig
     from twinsdk.session.report import benchmark_table, report_of
     from twinsdk.session.source import open_source
 
+    profile = profile_of(args)
+    fit = (
+        FitConfig() if args.person_height is None else FitConfig(height_m=args.person_height / 100)
+    )
     specs, options = sources_of(args)
     calibration = _calibration(args, len(specs))
     with ExitStack() as stack:
         avatar = load_avatar(args.avatar)
         source = stack.enter_context(open_source(specs, **options))
         reopen = None if source.live else (lambda: open_source(specs, **options))
-        outputs = _Outputs(args, avatar, reopen, stack)
+        outputs = Outputs(args, avatar, reopen, stack)
         config = SessionConfig(
             mode=args.mode,
             people=args.people,
@@ -221,15 +238,15 @@ def run(args: argparse.Namespace) -> int:
             motion_model=args.motion_model,
             predict_s=args.predict_ms / 1000,
             calibration=calibration,
+            fill_fps=args.fill_fps or None,
+            profile=profile,
+            fit=fit,
         )
         session = stack.enter_context(
             Session(source, avatar, config=config, publisher=outputs.publisher)
         )
         if args.preview:
-            from twinsdk.session.preview import Preview
-
-            pick = session.follow if args.follow or args.people > 1 else None
-            outputs.window = stack.enter_context(Preview(avatar, mirror=args.mirror, pick=pick))
+            outputs.open_window(session, args, stack)
         status = StatusLine(session, endpoint=args.stream, enabled=not args.quiet)
         with interruptible(session) as interrupted:
             for step in session.steps():
@@ -237,6 +254,7 @@ def run(args: argparse.Namespace) -> int:
                     session.stop()
                 status.update(step)
         status.close()
+        save_profile(args, session)
         if outputs.film is not None:
             outputs.film.write(progress=not args.quiet)
         report = report_of(
@@ -245,75 +263,13 @@ def run(args: argparse.Namespace) -> int:
             found=status.found,
             fps=status.fps,
             publisher=outputs.publisher,
-            recorder=outputs.recorder,
+            recorded=outputs.takes.count,
         )
     if args.report:
-        _write_report(args.report, report)
+        write_report(args.report, report)
     if args.benchmark:
         print(benchmark_table(report))
     return 130 if interrupted else 0
-
-
-class _Outputs:
-    """Everything a step goes to, as the options ask; `stack` closes it."""
-
-    def __init__(
-        self,
-        args: argparse.Namespace,
-        avatar: Avatar,
-        reopen: Callable[[], FrameSource] | None,
-        stack: ExitStack,
-    ) -> None:
-        from twinsdk.bridge import Publisher
-        from twinsdk.bridge.keys import keys_for
-        from twinsdk.bridge.vmc import VmcSender
-        from twinsdk.session.film import Film
-        from twinsdk.session.recorder import Recorder
-
-        self.publisher: Publisher | None = None
-        self.recorder: Recorder | None = None
-        self.film: Film | None = None
-        self._vmc: VmcSender | None = None
-        if args.stream:
-            keys = keys_for(args.stream)
-            self.publisher = stack.enter_context(
-                Publisher(
-                    args.stream,
-                    avatar=avatar,
-                    avatar_file=_given_away(args.avatar),
-                    keys=keys,
-                    announce=args.announce,
-                )
-            )
-        self._virtual: VirtualCamera | None = None
-        if args.virtual_camera is not None:
-            from twinsdk.session.virtual_camera import VirtualCamera
-
-            camera = VirtualCamera(avatar, device=args.virtual_camera or None)
-            self._virtual = stack.enter_context(camera)
-            print(f"virtual camera: {camera.device}", file=sys.stderr)
-        if args.vmc:
-            self._vmc = stack.enter_context(VmcSender(args.vmc, avatar=avatar))
-        if args.record:
-            self.recorder = stack.enter_context(Recorder(args.record, avatar=avatar))
-        if args.render or args.sheet:
-            film = Film(args.render, args.sheet, avatar=avatar, mirror=args.mirror, reopen=reopen)
-            self.film = stack.enter_context(film)
-        self.window: Preview | None = None
-
-    def take(self, step: Step) -> bool:
-        """Hand on one step; return False once the user closed the window."""
-        if self.recorder is not None:
-            for frame in step.frames:
-                self.recorder.add(frame, step.media_ns)
-        if self._vmc is not None:
-            for frame in step.frames[:1]:  # VMC knows one person
-                self._vmc.send(frame)
-        if self._virtual is not None:
-            self._virtual.show(step)
-        if self.film is not None:
-            self.film.add(step)
-        return self.window is None or self.window.show(step)
 
 
 def sources_of(args: argparse.Namespace) -> tuple[list[int | str], dict[str, Any]]:
@@ -357,20 +313,6 @@ def _list_cameras() -> int:
     return 0
 
 
-def _check_outputs(args: argparse.Namespace) -> None:
-    """Refuse outputs that cannot be written before the first frame, not after the last."""
-    wanted = {"--render": (".mp4", ".webm"), "--sheet": (".png",), "--report": (".json",)}
-    for option, suffixes in wanted.items():
-        given = getattr(args, option.removeprefix("--"))
-        if given is None:
-            continue
-        path = Path(given)
-        if path.suffix.lower() not in suffixes:
-            raise UsageError(f"{option}: expected {' or '.join(suffixes)}, got: {path}")
-        if not path.parent.is_dir():
-            raise OutputError(f"{option}: no such folder; make it first: {path.parent}")
-
-
 @contextmanager
 def interruptible(session: Any) -> Iterator[list[int]]:
     """Make the first Ctrl-C end the loop so that outputs are completed; the second raises."""
@@ -388,16 +330,3 @@ def interruptible(session: Any) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _write_report(path: str, report: dict[str, Any]) -> None:
-    from twinsdk.core.files import atomic_path
-
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n")
-
-
-def _given_away(avatar: str) -> Path | None:
-    """Return the avatar's file where receivers can be given it: a binary glTF the user named."""
-    path = Path(avatar)
-    return path if path.suffix.lower() in {".vrm", ".glb"} and path.is_file() else None

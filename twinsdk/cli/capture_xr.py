@@ -71,6 +71,6 @@ def _say(session: object) -> None:
 def _check(args: argparse.Namespace) -> None:
     if not args.stream:
         raise UsageError("--xr: expected --stream, for the headset sends its poses up the stream")
-    for option in ("render", "sheet", "preview", "report", "benchmark"):
+    for option in ("render", "sheet", "preview", "report", "benchmark", "profile"):
         if getattr(args, option):
-            raise UsageError(f"--xr: expected no --{option}, which shows a camera's pictures")
+            raise UsageError(f"--xr: expected no --{option}, which goes with a camera")

@@ -164,6 +164,21 @@ def _ports() -> Iterator[Finding]:
                 yield "ok", f"{port} is free", ""
 
 
+def _profiles() -> Iterator[Finding]:
+    from twinsdk.session.profile import Profile, profiles
+
+    kept = profiles()
+    for path in kept:
+        try:
+            height_m = Profile.load(path).height_m
+        except TwinError as error:
+            yield "note", str(error), ""
+        else:
+            yield "ok", f"{path.stem}: {100 * height_m:.0f} cm, {path}", ""
+    if not kept:
+        yield "ok", "none yet; twin-capture --profile NAME keeps what is learnt of a person", ""
+
+
 _CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
     "versions": _versions,
     "libraries": _libraries,
@@ -171,5 +186,6 @@ _CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
     "GPU": _gpu,
     "models": _models,
     "cameras": _cameras,
+    "profiles": _profiles,
     "ports": _ports,
 }

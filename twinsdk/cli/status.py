@@ -6,9 +6,7 @@ import shutil
 import sys
 import time
 
-import numpy as np
-
-from twinsdk.capture import SourceStatus
+from twinsdk.session.figures import figures_of
 from twinsdk.session.live import Session, Step
 
 __all__ = ["StatusLine"]
@@ -44,8 +42,8 @@ class StatusLine:
         if self._started is None:
             self._started = now
         self._last = now
-        self.frames += 1
-        self.found += bool(step.observations)
+        self.frames += not step.filled
+        self.found += bool(step.observations) and not step.filled
         every = _TERMINAL_EVERY_S if self._terminal else _LOG_EVERY_S
         if self._enabled and now - self._shown >= every:
             self._shown = now
@@ -53,7 +51,7 @@ class StatusLine:
 
     @property
     def fps(self) -> float:
-        """Frames a second, from the second frame to the newest."""
+        """Tracked frames a second, from the second frame to the newest."""
         if self._started is None or self.frames < 2 or self._last <= self._started:
             return 0.0
         return (self.frames - 1) / (self._last - self._started)
@@ -64,20 +62,7 @@ class StatusLine:
             print(file=sys.stderr)
 
     def _line(self, step: Step) -> str:
-        recent = self._session.times.recent("latency", 120)
-        p50, p99 = np.percentile(recent, [50, 99]) if len(recent) else (0.0, 0.0)
-        spacing = self._session.times.recent("frame", 30)
-        fps = 1e3 / spacing.mean() if len(spacing) else 0.0
-        frame = step.frames[0] if step.frames else None
-        state = frame.state.value if frame else "nobody yet"
-        if self._session.source.status is SourceStatus.LOST:
-            state = f"{self._session.source.name} is away, waiting for it; {state}"
-        sure = frame.confidence if frame else 0.0
-        lost = self._session.dropped + self._session.source.dropped
-        return (
-            f"{self.frames} frames  {fps:.0f} fps  latency {p50:.0f}/{p99:.0f} ms  "
-            f"lost {lost}  {state} {sure:.0%}"
-        )
+        return f"{self.frames} frames  {figures_of(self._session, step).line()}"
 
     def _print(self, line: str) -> None:
         if self._terminal:

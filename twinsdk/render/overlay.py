@@ -57,6 +57,7 @@ _MIDDLE: Rgb = (240, 240, 240)
 _FACE: Rgb = (120, 255, 190)
 _IRIS: Rgb = (255, 255, 255)
 _UNSURE: Rgb = (150, 40, 60)
+_RED, _YELLOW, _GREEN = (230, 50, 50), (240, 210, 60), (70, 220, 90)
 _LEAST = 0.15  # visibility below which a point is not drawn
 
 
@@ -64,7 +65,8 @@ def draw_observation(picture: U8, observation: Observation | None) -> U8:
     """Return a copy of an RGB picture (H, W, 3) with the landmarks of an observation drawn on it.
 
     The person's left is drawn warm, their right cool; the less sure a point is, the darker and
-    redder its line; below 0.15 it is left out.
+    redder its line; below 0.15 it is left out. Joints of the body are green where they are seen
+    surely, yellow where half, red where badly.
     """
     out = np.array(picture, np.uint8, order="C")
     if observation is None:
@@ -163,12 +165,19 @@ def _lines(
         own = color or _side(a, b)
         ends = [(int(x), int(y)) for x, y in (points[i], points[j])]
         cv2.line(out, ends[0], ends[1], _mixed(_UNSURE, own, sure), thick, cv2.LINE_AA)
-    for name, i in index.items():
+    for i in index.values():
         sure = float(marks.visibility[i])
         if sure >= _LEAST:
-            own = color or _side(name, name)
             at = (int(points[i, 0]), int(points[i, 1]))
-            cv2.circle(out, at, thick + 1, _mixed(_UNSURE, own, sure), -1, cv2.LINE_AA)
+            shade = _mixed(_UNSURE, color, sure) if color else _confidence(sure)
+            cv2.circle(out, at, thick + 1, shade, -1, cv2.LINE_AA)
+
+
+def _confidence(sure: float) -> Rgb:
+    """Return red, yellow and green for what is seen badly, half and surely."""
+    if sure < 0.5:
+        return _mixed(_RED, _YELLOW, 2 * sure)
+    return _mixed(_YELLOW, _GREEN, 2 * sure - 1)
 
 
 def _pixels(marks: ImageLandmarks, out: U8) -> F32:

@@ -157,6 +157,11 @@ class Session(Closing):
         """Return the time every stage took; see `StageStats`."""
         return self.times.stats()
 
+    @property
+    def met(self) -> int:
+        """How many people were followed since the start."""
+        return len(self._people)
+
     def learnt(self) -> Profile:
         """Return what is known of the person by now, for later sessions to start from."""
         given = self.config.profile or Profile(height_m=self.config.fit.height_m)
@@ -189,14 +194,16 @@ class Session(Closing):
             raise RuntimeError("a session runs once; make another for another run")
         self._thread = threading.Thread(target=self._track, name="twinsdk-track", daemon=True)
         self._thread.start()
-        previous = time.perf_counter_ns()
+        tracked = shown = time.perf_counter_ns()
         while (step := self._next()) is not None:
             if self._on_step is not None:
                 self._on_step(step)
+            now = time.perf_counter_ns()
+            self.times.add("output", (now - shown) / 1e6)
+            shown = now
             if not step.filled:
-                now = time.perf_counter_ns()
-                self.times.add("frame", (now - previous) / 1e6)
-                previous = now
+                self.times.add("frame", (now - tracked) / 1e6)
+                tracked = now
             yield step
 
     def _next(self) -> Step | None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from twinsdk.bridge import Publisher
 from twinsdk.session.live import Session
-from twinsdk.session.recorder import Recorder
 
 __all__ = ["benchmark_table", "report_of"]
 
@@ -21,17 +20,17 @@ def report_of(
     found: int,
     fps: float,
     publisher: Publisher | None = None,
-    recorder: Recorder | None = None,
+    recorded: int = 0,
 ) -> dict[str, Any]:
     """Return counts, rate and the time of every stage of a finished run; JSON types only.
 
     Args:
         session: The run.
-        frames: Source frames.
+        frames: Source frames; those filled in between are counted besides.
         found: Those in which somebody was found.
         fps: Frames a second over the whole run.
         publisher: Where the frames were streamed, if they were.
-        recorder: Where they were recorded, if they were.
+        recorded: Frames that were recorded.
     """
     stages = {
         name: {key: round(value, 3) for key, value in asdict(stats).items()}
@@ -42,8 +41,10 @@ def report_of(
         "frames_with_a_person": found,
         "lost": session.dropped + session.source.dropped,
         "streamed": stages.get("stream", {}).get("count", 0) if publisher else 0,
-        "recorded": recorder.count if recorder else 0,
+        "recorded": recorded,
+        "filled": session.filled,
         "fps": round(fps, 2),
+        "output_fps": round(fps * (1 + session.filled / max(frames, 1)), 2),
         "stages_ms": stages,
         "machine": {
             "processor": platform.processor() or platform.machine(),
@@ -66,7 +67,8 @@ def benchmark_table(report: dict[str, Any]) -> str:
     track = report["stages_ms"].get("track", {}).get("mean_ms", 0.0)
     share = ours / (ours + track) if ours + track else 0.0
     rows.append(
-        f"{report['frames']} frames at {report['fps']:.1f} fps, {report['lost']} lost; "
+        f"{report['frames']} frames at {report['fps']:.1f} fps, {report['filled']} filled in, "
+        f"{report['lost']} lost; "
         f"ours {share:.0%} of the time, the tracker the rest"
     )
     return "\n".join(rows)
