@@ -213,7 +213,7 @@ def test_ahead_runs_smoothly_from_now_through_the_predicted_poses():
     assert near.max() < 0.05
 
 
-def untrained(path, **changes):
+def untrained(path, better=frozenset(), **changes):
     rng = np.random.default_rng(2)
     from twinsdk.core._recurrent_reference import layer_sizes
     from twinsdk.core.recurrent import packed
@@ -228,7 +228,7 @@ def untrained(path, **changes):
         "mean": np.zeros(sizes["width"], np.float32),
         "scale": np.ones(sizes["width"], np.float32),
     }
-    write_weights(path, sizes, arrays, better=frozenset(), trained={})
+    write_weights(path, sizes, arrays, better=better, trained={})
     return path
 
 
@@ -239,6 +239,23 @@ def test_where_the_network_is_no_better_than_its_start_the_start_is_shown(tmp_pa
         one, other = (m.step(reaching(k / 30), 1 / 30) for m in (first, second))
     arms = [HUMANOID_NAMES.index(n) for n in ("leftUpperArm", "spine", "leftHand")]
     np.testing.assert_allclose(one.pose.rotations[arms], other.pose.rotations[arms], atol=1e-6)
+
+
+def test_a_webcam_that_sees_all_is_left_to_the_fit_where_only_the_unseen_is_corrected(tmp_path):
+    from twinsdk.motion.fit import BodyFitter
+    from twinsdk.motion.model import Webcam
+
+    made = MotionModel.load(untrained(tmp_path / "w.npz", better=frozenset({"unseen"})))
+    fitter = BodyFitter()
+    for k in range(40):
+        seen = standing(k / 30)
+        fit = fitter.step(seen)
+        step = made.step(Webcam(observation=seen, fit=fit), 1 / 30)
+    body = [HUMANOID_NAMES.index(n) for n in ("hips", "spine", "leftUpperArm", "leftLowerLeg")]
+    apart = quat.angle(step.pose.rotations[body], fit.pose.rotations[body])
+    assert apart.max() < 0.01
+    j = step.pose.skeleton.joint("leftFoot")
+    assert np.abs(step.pose.world()[1][j] - fit.pose.world()[1][j]).max() < 0.02
 
 
 def test_damaged_or_foreign_weights_are_refused_in_words(tmp_path):

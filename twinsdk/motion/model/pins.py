@@ -39,7 +39,7 @@ class Pins:
         end: str,
         *,
         positions: Array,
-        turns: Array,
+        turns: Array | None,
         weights: Array,
     ) -> F32:
         """Return local rotations (J, 4) with both ends of a kind at their targets.
@@ -49,7 +49,7 @@ class Pins:
             root: (3,) metres.
             end: "Hand" or "Foot".
             positions: (2, 3) metres, world, left then right.
-            turns: (2, 4) world rotations of the ends.
+            turns: (2, 4) world rotations of the ends; None keeps their own.
             weights: (2,) in [0, 1] how far they go there.
         """
         out = np.array(rotations, np.float32)
@@ -71,7 +71,9 @@ class Pins:
         parents = self._skeleton.parents
         thigh = quat.multiply(first, world[upper])
         shin = quat.multiply(second, world[lower])
-        foot = quat.slerp(world[tip], turns.astype(np.float32), weights.astype(np.float32))
+        foot = world[tip]
+        if turns is not None:
+            foot = quat.slerp(foot, turns.astype(np.float32), weights.astype(np.float32))
         out[upper] = quat.multiply(quat.conjugate(world[parents[upper]]), thigh)
         out[lower] = quat.multiply(quat.conjugate(thigh), shin)
         out[tip] = quat.multiply(quat.conjugate(shin), foot)

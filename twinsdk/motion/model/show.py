@@ -18,7 +18,7 @@ from twinsdk.motion.model.step import HORIZONS_S, MotionStep, Webcam
 from twinsdk.motion.performer import Performer
 from twinsdk.motion.rest import idle_rotations
 from twinsdk.motion.smooth import blend_amount
-from twinsdk.motion.vectors import quaternion_of
+from twinsdk.motion.vectors import quaternion_of, smoothstep
 
 __all__ = ["perform", "show"]
 
@@ -28,10 +28,14 @@ _PULL_HZ = 1.5  # how quickly a webcam's place on the floor, which wavers in dep
 _SETTLE_S = 0.35  # from a change of source until hands are exact again
 _STANDS, _LIFTS = 0.6, 0.35  # contact above which a foot stands, below which it no longer does
 _FORGET_S = 0.7
+_CALM_S = 0.1  # time constant with which a webcam's corrections are followed
 _CONFIDENT_M = 0.12  # an expected error that halves the confidence, nearly
 _SPEED_HZ = 15.0  # low-pass on the speeds that forecasts go on with
 _STEADY, _STEADY_S = 0.9, 0.6  # their share in a forecast, and in what time they die away
 _REST = idle_rotations().astype(np.float32)
+_SEEN = (0.3, 0.7)  # confidence below which an end of a limb is not seen, above which it is
+_HAND_ROWS = [INDEX["leftHand"], INDEX["rightHand"]]
+_FOOT_ROWS = [INDEX["leftFoot"], INDEX["rightFoot"]]
 _PARTS = {
     "arm": [
         [INDEX[f"{s}{p}"] for p in ("UpperArm", "LowerArm", "Hand")] for s in ("left", "right")
@@ -54,9 +58,12 @@ def show(person: Person, seen: Seen, read: Read, dt_s: float) -> MotionStep:
         dt_s: Seconds since the last pose.
     """
     body, source = person.body, Source(int(seen.source[0]))
-    local = seen.start[0] @ gram_schmidt(read.turns)
-    _, places = forward(local[None], np.zeros((1, 3), np.float32), body.offsets[None])
     changed = person.shown is None or source != person.source
+    # Landmarks tremble and corrections with them: a webcam's are followed a little later.
+    share = 1.0 if changed or source != Source.WEBCAM else -np.expm1(-dt_s / _CALM_S)
+    person.turns = person.turns + np.float32(share) * (read.turns - person.turns)
+    local = seen.start[0] @ gram_schmidt(person.turns)
+    _, places = forward(local[None], np.zeros((1, 3), np.float32), body.offsets[None])
     root = _root(person, seen, read, places[0], source, dt_s, changed)
     rotations = quaternion_of(local.astype(np.float64))
     rotations, root = _handed_over(person, rotations, root, dt_s, changed)
@@ -71,6 +78,7 @@ def show(person: Person, seen: Seen, read: Read, dt_s: float) -> MotionStep:
     if source == Source.TRACKERS and held is not None:
         whole = _pinned(person, held, whole, place)
     elif source == Source.WEBCAM and person.webcam is not None:
+        whole = _with_seen_ends(person, seen, whole, place)
         whole = _with_own_ends(person, person.webcam, whole, place)
     person.standing = np.where(
         person.standing, read.contacts > _LIFTS, read.contacts > _STANDS
@@ -202,6 +210,25 @@ def _pinned(person: Person, held: Held, whole: F32, place: Array) -> F32:
             positions=positions[rows],
             turns=turns[rows],
             weights=held.weights[0, rows] * settle,
+        )
+    return whole
+
+
+def _with_seen_ends(person: Person, seen: Seen, whole: F32, place: Array) -> F32:
+    """Bring hands and feet that are seen to where the start has them about the hips.
+
+    What landmarks show best is where ends are; what the network knows better is how limbs turn.
+    """
+    body = person.body
+    _, places = forward(seen.start, np.zeros((1, 3), np.float32), body.offsets[None])
+    for end, rows in (("Hand", _HAND_ROWS), ("Foot", _FOOT_ROWS)):
+        whole = body.pins.hold(
+            whole,
+            place,
+            end,
+            positions=places[0, rows] / body.scale + place,
+            turns=None,
+            weights=smoothstep(seen.confidence[0, rows], *_SEEN),
         )
     return whole
 
