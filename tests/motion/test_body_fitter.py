@@ -344,3 +344,13 @@ def test_landmarks_of_a_hand_in_place_of_a_body_are_refused(person):
     )
     with pytest.raises(LandmarkError):
         BodyFitter().step(Observation(timestamp_ns=0, body=wrong, left_hand=hand))
+
+
+def test_a_somersault_too_quick_for_the_forecast_is_caught_up(person):
+    fitter = BodyFitter(LEVEL)
+    standing = person.moving_pose(1.0)
+    steps(fitter, person, standing, 0, 0.5)
+    over = standing | {"hips": person.rotation(x=2.6) @ standing["hips"]}
+    fit = steps(fitter, person, over, 0.5, 0.8)[-1]
+    # Within the doubt about depth, and not stuck half way with all points for outliers.
+    assert person.angles(over, fit.pose.rotations)["hips"] < 40

@@ -54,14 +54,15 @@ _PARTS = {
 
 
 def _members() -> tuple[Array, Array]:
-    """Return which joints (N, 4) and which points (P, 4) are of which limb, 0 or 1."""
-    joints, points = np.zeros((_COUNT, 4)), np.zeros((_SEEN, 4))
+    """Return which joints (N, 5) and which points (P, 5) are of which limb or, last, none."""
+    joints, points = np.zeros((_COUNT, 5)), np.zeros((_SEEN, 5))
     used = POINTS.tolist()
     for limb, (side, kind) in enumerate(_LIMBS):
         for part in _PARTS[kind][0]:
             joints[row(side + part), limb] = 1
         for part in _PARTS[kind][1]:
             points[used.index(BODY[side + part]), limb] = 1
+    joints[:, 4], points[:, 4] = 1 - joints[:, :4].max(1), 1 - points[:, :4].max(1)
     return joints, points
 
 
@@ -140,7 +141,7 @@ class BodyEstimator:
         self._turning = np.zeros((_COUNT, 3))
         self._moving = np.zeros(3)
         self._feet = PlantedFeet()
-        self._lost_s = np.zeros(len(_LIMBS))
+        self._lost_s = np.zeros(len(_LIMBS) + 1)
 
     def offsets(self) -> Array:
         """Return parent_from_joint (N, 3) of the person as known so far, metres."""
@@ -182,6 +183,7 @@ class BodyEstimator:
         else:
             solution = self._solver.solve(problem, rotations, root)
         if not first:
+            solution = self._caught_up(problem, solution)
             solution = self._second_try(problem, solution, start, step_s)
         self._remember(solution, 0.0 if first else step_s)
         self.lengths.add(solution, step_s)
@@ -280,6 +282,27 @@ class BodyEstimator:
             anchor_scale=8.0,
         )
 
+    def _caught_up(self, problem: BodyProblem, first: BodySolution) -> BodySolution:
+        """Return the better of `first` and a search that begins coarsely, where it is far off.
+
+        What has moved further than a robust weight reaches would be left behind as an outlier.
+        """
+        if _misfit(first).max() < _FAR_OFF:
+            return first
+        coarse = replace(
+            problem,
+            ray_scale=8 * problem.ray_scale,
+            forecast_weights=0.3 * problem.forecast_weights,
+            root_weights=0.3 * problem.root_weights,
+            anchors=np.zeros((_SEEN, 6)),
+            iterations=6,
+        )
+        near = self._solver.solve(coarse, first.rotations, first.root)
+        fine = self._solver.solve(
+            replace(problem, forecast=near.rotations, root=near.root), near.rotations, near.root
+        )
+        return fine if _cost(fine, problem) < 0.9 * _cost(first, problem) else first
+
     def _second_try(
         self,
         problem: BodyProblem,
@@ -292,14 +315,16 @@ class BodyEstimator:
         A limb that has passed the plane of the image is a local minimum: it leans to the camera
         where it should lean away, or the other way round.
         """
-        square = first.residuals[:, :3] ** 2
-        worst = np.maximum(square[:, 0] + square[:, 1], square[:, 2]) @ _LIMB_OF_POINT / _PER_LIMB
-        self._lost_s = np.where(worst > _FAR_OFF, self._lost_s + step_s, 0.0)
-        lost = (_LIMB_OF_JOINT @ (self._lost_s > _PATIENCE_S)) > 0
-        if not lost.any():
+        self._lost_s = np.where(_misfit(first) > _FAR_OFF, self._lost_s + step_s, 0.0)
+        late = self._lost_s > _PATIENCE_S
+        if not late.any():
             return first
-        self._lost_s[self._lost_s > _PATIENCE_S] = 0.0
-        rotations, _ = start()
+        self._lost_s[late] = 0.0
+        rotations, root = start()
+        if late[-1]:  # the trunk: nothing can be kept
+            whole = self._begin(problem, rotations, root)
+            return whole if _cost(whole, problem) < 0.8 * _cost(first, problem) else first
+        lost = (_LIMB_OF_JOINT @ late) > 0
         rotations = np.where(lost[:, None], rotations, first.rotations)
         free = replace(
             problem,
@@ -339,6 +364,13 @@ def _forward(offsets: Array, rotations: Array, root: Array) -> tuple[Array, Arra
             world[j] = world[parent] @ local[j]
             places[j] = places[parent] + world[parent] @ offsets[j]
     return world, places
+
+
+def _misfit(solution: BodySolution) -> Array:
+    """Return the mean square of what is left over (5,): of each limb, then of trunk and head."""
+    square = solution.residuals[:, :3] ** 2
+    worst = np.maximum(square[:, 0] + square[:, 1], square[:, 2])
+    return np.asarray(worst @ _LIMB_OF_POINT / _PER_LIMB)
 
 
 def _cost(solution: BodySolution, problem: BodyProblem) -> float:
