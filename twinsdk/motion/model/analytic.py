@@ -33,7 +33,7 @@ HEAD, LEFT_HAND, RIGHT_HAND, HIPS, LEFT_FOOT, RIGHT_FOOT = range(len(TRACKER_NAM
 ANKLE_M = 0.075
 """Height of the ankle over the sole of the 1.70 m skeleton."""
 _NECK_SHARE = 0.4
-_FADE_IN_S, _FADE_OUT_S = 0.12, 0.5
+_FADE_IN_S, _FADE_OUT_S = 0.3, 0.5
 _TRUNK = ("spine", "chest", "upperChest", "neck", "head")
 _HANG = np.array([[0.06, -0.92, 0.12], [-0.06, -0.92, 0.12]], np.float32)  # of the arm's length
 # Direction elbows and knees point, in the heading frame.

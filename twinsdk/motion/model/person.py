@@ -101,6 +101,7 @@ class Person:
     held: Held | None = None
     since_s: float = 0.0
     read: Read = NOTHING_READ
+    tracked: Array = field(default_factory=lambda: np.zeros(len(TRACKER_NAMES), bool))
     turns: F32 = field(default_factory=lambda: NOTHING_READ.turns)
     marks: F32 = field(default_factory=lambda: np.zeros((1, len(MARKS), 3), np.float32))
     place: Array = field(default_factory=lambda: np.zeros(2))

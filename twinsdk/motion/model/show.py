@@ -12,7 +12,7 @@ from twinsdk.core.trackers import TRACKER_NAMES
 from twinsdk.motion.footing import FootHolder
 from twinsdk.motion.model.analytic import HEAD, Held
 from twinsdk.motion.model.body import COUNT, IN_HUMANOID, INDEX, forward, gram_schmidt, turn_y
-from twinsdk.motion.model.person import Person, Read
+from twinsdk.motion.model.person import NOTHING_READ, Person, Read
 from twinsdk.motion.model.slots import Seen, Source
 from twinsdk.motion.model.step import HORIZONS_S, MotionStep, Webcam
 from twinsdk.motion.performer import Performer
@@ -66,7 +66,10 @@ def show(person: Person, seen: Seen, read: Read, dt_s: float) -> MotionStep:
     _, places = forward(local[None], np.zeros((1, 3), np.float32), body.offsets[None])
     root = _root(person, seen, read, places[0], source, dt_s, changed)
     rotations = quaternion_of(local.astype(np.float64))
-    rotations, root = _handed_over(person, rotations, root, dt_s, changed)
+    tracked = seen.tracker_seen[0] > 0
+    other = source == Source.TRACKERS and bool((tracked != person.tracked).any())
+    person.tracked = tracked
+    rotations, root = _handed_over(person, rotations, root, dt_s, changed, other)
     if changed:  # the very first pose has nothing to be handed over from
         person.followed_s = _SETTLE_S if person.last is None else 0.0
     person.followed_s += dt_s
@@ -153,12 +156,17 @@ def _root(
 
 
 def _handed_over(
-    person: Person, rotations: Array, root: Array, dt_s: float, changed: bool
+    person: Person, rotations: Array, root: Array, dt_s: float, changed: bool, other: bool
 ) -> tuple[Array, Array]:
-    """Return the pose with what differs from the last source dying away."""
-    if changed and person.shown is not None:
-        person.fading.begin(person.shown[0], rotations)
-        person.moving.begin(person.shown[1] - root)
+    """Return the pose with what differs from the last source dying away.
+
+    `changed` is another source, `other` a tracker more or less: then the head stays exact.
+    """
+    if person.shown is not None:
+        if changed or other:
+            person.fading.begin(person.shown[0], rotations)
+        if changed:
+            person.moving.begin(person.shown[1] - root)
     rotations = quat.normalize(person.fading.step(rotations, dt_s))
     root = root + person.moving.step(dt_s)
     _remember(person, rotations, root)
@@ -220,6 +228,8 @@ def _with_seen_ends(person: Person, seen: Seen, whole: F32, place: Array) -> F32
     What landmarks show best is where ends are; what the network knows better is how limbs turn.
     """
     body = person.body
+    if np.abs(person.turns - NOTHING_READ.turns).max() < 1e-3:  # nothing was corrected
+        return whole
     _, places = forward(seen.start, np.zeros((1, 3), np.float32), body.offsets[None])
     for end, rows in (("Hand", _HAND_ROWS), ("Foot", _FOOT_ROWS)):
         whole = body.pins.hold(
