@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from twinsdk.bridge import AvatarDescriptor, Publisher
+from twinsdk.bridge import gateway as gateway_module
 from twinsdk.bridge.client_statistics import ClientStatistics
 from twinsdk.bridge.devices import Device, DeviceKind, DevicePoses, Haptic
 from twinsdk.bridge.gateway import Gateway
@@ -84,8 +85,9 @@ def test_a_browser_gets_descriptor_and_poses_that_decode(descriptor_of_size, fra
 
 
 def test_a_browser_that_stalled_gets_the_newest_frame_and_not_the_backlog(
-    descriptor_of_size, frame_on
+    descriptor_of_size, frame_on, monkeypatch
 ):
+    monkeypatch.setattr(gateway_module, "_HEARTBEAT_S", 60.0)  # the stall is not to be cut off
     # Large frames, so that the buffers between both ends are full soon.
     descriptor = descriptor_of_size(4000)
 
@@ -308,5 +310,24 @@ def test_a_browser_that_reads_nothing_more_is_cut_off(descriptor_of_size, frame_
                     await writer.drain()
                     await asyncio.sleep(0.05)
             writer.transport.abort()
+
+    run(scenario())
+
+
+def test_a_browser_that_floods_is_cut_off_and_others_go_on(descriptor_of_size, frame_on):
+    async def scenario():
+        async with (
+            streaming(descriptor_of_size(3), frame_on) as (gateway, _),
+            aiohttp.ClientSession() as session,
+            session.ws_connect(gateway.url + "stream") as calm,
+            session.ws_connect(gateway.url + "stream") as flood,
+        ):
+            await until(calm, "pose")
+            with pytest.raises((ConnectionError, aiohttp.ClientError)):
+                while True:
+                    await flood.send_bytes(b"noise")
+            while gateway.clients > 1:
+                await until(calm, "pose")
+            await until(calm, "pose")
 
     run(scenario())

@@ -44,7 +44,7 @@ __all__ = ["Gateway", "is_loopback"]
 
 PAGE = Path(__file__).parent / "web"
 _MAX_MESSAGE_BYTES = 1 << 16
-_MAX_CLIENTS = 256
+_MAX_CLIENTS, _HEARTBEAT_S = 256, 3.0
 _MAX_PER_SECOND = 400
 _MAX_CONTROL = 512
 _FETCH_NS = 60_000_000_000
@@ -323,7 +323,7 @@ class Gateway:
         if len(self._clients) >= _MAX_CLIENTS:
             raise web.HTTPServiceUnavailable(text=f"{_MAX_CLIENTS} clients are connected already\n")
         socket = web.WebSocketResponse(
-            compress=False, max_msg_size=_MAX_MESSAGE_BYTES, heartbeat=3.0, autoping=True
+            compress=False, max_msg_size=_MAX_MESSAGE_BYTES, heartbeat=_HEARTBEAT_S, autoping=True
         )
         await socket.prepare(request)
         client = _Client(socket=socket, transport=request.transport)
@@ -335,7 +335,11 @@ class Gateway:
         writer = asyncio.create_task(self._write(client))
         try:
             async for message in socket:
-                if message.type is not WSMsgType.BINARY or not self._within_rate(client):
+                if not self._within_rate(client):  # reading on would keep the others waiting
+                    self.malformed += 1
+                    client.cut_off()
+                    break
+                if message.type is not WSMsgType.BINARY:
                     self.malformed += 1
                     continue
                 arrived = self._publisher_now()
