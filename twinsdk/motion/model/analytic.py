@@ -19,9 +19,9 @@ from twinsdk.motion.model.body import (
     INDEX,
     PARENTS,
     cross,
-    forward,
     mean_rotation,
     nearest_yaw,
+    places_of,
     rotation_from_vector,
     rotation_vector,
     turn_y,
@@ -160,8 +160,7 @@ def solve_trackers(held: Held, offsets: Array) -> Start:
     for side in ("left", "right"):
         world[..., INDEX[f"{side}Shoulder"], :, :] = chest
 
-    local = _local_of(world)
-    places = forward(local, hips, offsets)[1]
+    places = places_of(world, hips, offsets)
     # The head is exact; with a hips tracker the hips are, and the trunk has bent towards the head.
     shift = (head - places[..., INDEX["head"], :]) * (1 - by_hips)[..., None]
     root = hips + shift

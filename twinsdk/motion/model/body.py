@@ -30,6 +30,7 @@ __all__ = [
     "mean_rotation",
     "nearest_yaw",
     "offsets_on",
+    "places_of",
     "rotation_from_vector",
     "rotation_vector",
     "six_of",
@@ -135,17 +136,21 @@ def forward(local: Array, root: Array, offsets: Array) -> tuple[Array, Array]:
         root: (..., 3) place of the hips.
         offsets: (22, 3) or (..., 22, 3).
     """
-    offsets = np.broadcast_to(offsets, (*local.shape[:-3], COUNT, 3))
     world = local.copy()
-    places = np.zeros((*local.shape[:-3], COUNT, 3), local.dtype)
+    for found, parents in LEVELS:
+        world[..., found, :, :] = world[..., parents, :, :] @ local[..., found, :, :]
+    return world, places_of(world, root, offsets)
+
+
+def places_of(world: Array, root: Array, offsets: Array) -> Array:
+    """Return positions (..., 22, 3) of joints whose world rotations (..., 22, 3, 3) are known."""
+    offsets = np.broadcast_to(offsets, (*world.shape[:-3], COUNT, 3))
+    bones = (world[..., list(PARENTS[1:]), :, :] @ offsets[..., 1:, :, None])[..., 0]
+    places = np.empty((*world.shape[:-3], COUNT, 3), world.dtype)
     places[..., 0, :] = root
     for found, parents in LEVELS:
-        above = world[..., parents, :, :]
-        world[..., found, :, :] = above @ local[..., found, :, :]
-        places[..., found, :] = (
-            places[..., parents, :] + (above @ offsets[..., found, :, None])[..., 0]
-        )
-    return world, places
+        places[..., found, :] = places[..., parents, :] + bones[..., found - 1, :]
+    return places
 
 
 def six_of(rotation: Array) -> Array:
