@@ -87,7 +87,7 @@ def test_hands_are_within_half_a_centimetre_of_their_controllers(fps):
         for row, name in ((1, "leftHand"), (2, "rightHand"), (0, "head")):
             j = step.pose.skeleton.joint(name)
             worst = max(worst, float(np.linalg.norm(places[j] - given.positions[row])))
-            assert quat.angle(turns[j], given.rotations[row]) < 0.02 or name == "head"
+            assert quat.angle(turns[j], given.rotations[row]) < 0.02
     assert worst < 0.005
 
 

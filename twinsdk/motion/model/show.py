@@ -219,6 +219,12 @@ def _pinned(person: Person, held: Held, whole: F32, place: Array) -> F32:
             turns=turns[rows],
             weights=held.weights[0, rows] * settle,
         )
+    if held.seen[0, HEAD] > 0:
+        head = body.skeleton.joint("head")
+        world, _ = body.skeleton.forward(whole, place)
+        turned = quat.slerp(world[head], turns[HEAD].astype(np.float32), settle)
+        above = world[body.skeleton.parents[head]]
+        whole[head] = quat.multiply(quat.conjugate(above), turned)
     return whole
 
 
