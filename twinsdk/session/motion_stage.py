@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,11 +46,11 @@ class Shown:
 
 def motion_model(skeleton: Skeleton, *, seed: int = 0) -> MotionModel | None:
     """Return the package's motion model on `skeleton`, None where its weights are not here."""
-    try:
-        from twinsdk.motion.model import MotionModel
+    from twinsdk.motion.model import MotionModel
 
+    try:
         return MotionModel.load(skeleton=skeleton, seed=seed)
-    except (ImportError, ModelMissingError):
+    except ModelMissingError:
         return None
 
 
@@ -84,7 +84,9 @@ class MotionStage:
             )
         from twinsdk.motion.model import Webcam
 
-        return self._modelled(Webcam(observation=observation, fit=fit), step_s)
+        shown = self._modelled(Webcam(observation=observation, fit=fit), step_s)
+        # The fit knows best whether somebody is in view; the model, when it has taken over.
+        return shown if shown.state is TrackingState.GENERATED else replace(shown, state=fit.state)
 
     def worn(self, trackers: Trackers, step_s: float) -> Shown:
         """Return the person who wears the trackers, `step_s` seconds after the last call."""
