@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -100,6 +102,15 @@ def test_a_taller_wearer_is_followed_in_their_own_metres():
     for row, name in ((0, "head"), (1, "leftHand"), (2, "rightHand")):
         at = step.pose.skeleton.joint(name)
         assert np.linalg.norm(places[at] - given.positions[row]) < 0.006
+
+
+def test_a_live_step_needs_no_torch():
+    code = (
+        "import sys; from twinsdk.motion.model import MotionModel; "
+        "MotionModel.load().step(None, 1 / 30); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_people_stepped_together_move_as_they_do_alone():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twinsdk.core.files import existing_file
-from twinsdk.errors import FormatError, UsageError, ValueRangeError
+from twinsdk.errors import DependencyError, FormatError, UsageError, ValueRangeError
 from twinsdk.motion.model.network import NetworkConfig
 from twinsdk.motion.training.episodes import EpisodeConfig
 from twinsdk.motion.training.losses import Weights
@@ -91,6 +91,7 @@ def read_config(path: str | Path, **changes: Any) -> TrainConfig:
         FileMissingError: There is no such file.
         FormatError: It is not TOML.
         UsageError: A key is unknown.
+        DependencyError: Python is older than 3.11.
         ValueRangeError: A value is out of range.
     """
     file = existing_file(path, what="training settings")
@@ -107,10 +108,10 @@ def config_hash(config: TrainConfig) -> str:
 
 
 def _toml(file: Path) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    if sys.version_info < (3, 11):
+        raise DependencyError("training settings: TOML needs Python 3.11")
+    import tomllib
+
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
