@@ -13,14 +13,15 @@ import socket as os_socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
 
 from twinsdk.bridge.client_statistics import ClientStatistics
+from twinsdk.bridge.descriptor import AvatarDescriptor
 from twinsdk.bridge.devices import DevicePoses
 from twinsdk.bridge.endpoints import is_loopback
 from twinsdk.bridge.keys import ClientKeys
@@ -169,12 +170,7 @@ class Gateway:
         self._pump = asyncio.create_task(self._run())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._pump.cancel()
         await asyncio.gather(self._pump, return_exceptions=True)
         for client in list(self._clients):
@@ -300,7 +296,7 @@ class Gateway:
     def _greet(self, client: _Client) -> None:
         header = self._subscriber.header
         for descriptor in {d.hash: d for d in self._subscriber.descriptors.values()}.values():
-            client.tell(pack(descriptor))
+            client.tell(_packed(descriptor))
         client.tell(
             pack(
                 Welcome(
@@ -339,12 +335,10 @@ class Gateway:
                     self.malformed += 1
                     client.cut_off()
                     break
-                if message.type is not WSMsgType.BINARY:
-                    self.malformed += 1
-                    continue
                 arrived = self._publisher_now()
+                data = message.data if message.type is WSMsgType.BINARY else b""
                 try:
-                    self._hear(client, message.data, arrived)
+                    self._hear(client, data, arrived)
                 except WireError:
                     self.malformed += 1
         finally:
@@ -398,3 +392,8 @@ class Gateway:
             except (ConnectionError, RuntimeError):  # it left while we wrote
                 return
             client.sent += len(poses)
+
+
+@lru_cache(maxsize=64)
+def _packed(descriptor: AvatarDescriptor) -> bytes:
+    return pack(descriptor)  # takes milliseconds, and who floods asks hundreds of times
