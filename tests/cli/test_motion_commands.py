@@ -109,10 +109,14 @@ def test_evaluate_motion_prints_tables_and_writes_every_figure(twinsdk, tmp_path
     clips = tmp_path / "clips"
     clips.mkdir()
     twinsdk("generate", "--style", "gesture", "--seconds", 3, "-o", clips / "a.bvh")
-    outcome = twinsdk("evaluate", "motion", "--data", clips, "--json", tmp_path / "all.json")
+    outcome = twinsdk(
+        *("evaluate", "motion", "--data", clips, "--json", tmp_path / "all.json"),
+        *("--idle-minutes", 0.5),
+    )
     assert outcome.code == 0, outcome.err
     assert "1 clips of clips" in outcome.out
     assert "| analytic IK |" in outcome.out
+    assert "| captured idling |" in outcome.out
     found = json.loads((tmp_path / "all.json").read_text())
     tasks = {row["task"] for row in found["rows"]}
     assert {"headset and controllers", "webcam, all seen", "webcam, legs hidden"} <= tasks

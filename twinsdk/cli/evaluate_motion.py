@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", metavar="FILE.npz", default="default", help="of the motion model, else ours"
     )
+    parser.add_argument(
+        "--idle-minutes", type=float, default=10.0, metavar="N", help="of idling (%(default)g)"
+    )
     parser.add_argument("--quiet", action="store_true", help="no word of what is being measured")
 
 
@@ -35,8 +38,12 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from twinsdk.core.files import atomic_path
-    from twinsdk.motion.evaluation.tables import as_json, as_markdown
-    from twinsdk.session.evaluate_motion import evaluate_motion, evaluation_set
+    from twinsdk.motion.evaluation.tables import alone_markdown, as_json, as_markdown
+    from twinsdk.session.evaluate_motion import (
+        evaluate_alone,
+        evaluate_motion,
+        evaluation_set,
+    )
 
     if args.json is not None and not Path(args.json).parent.is_dir():
         raise OutputError(f"--json: no such folder; make it first: {Path(args.json).parent}")
@@ -49,7 +56,12 @@ def run(args: argparse.Namespace) -> int:
     rows, about = evaluate_motion(data, say=say, weights=args.weights)
     print(f"Measured on {data.words}; {data.minutes:.1f} minutes.\n")
     print(as_markdown(rows, over=args.over))
+    say("idling, generated")
+    alone = evaluate_alone(minutes=args.idle_minutes)
+    print(f"\n{alone_markdown(alone)}")
     if args.json is not None:
         with atomic_path(args.json) as temporary:
-            temporary.write_text(json.dumps(as_json(rows, about), indent=1) + "\n")
+            temporary.write_text(
+                json.dumps(as_json(rows, {**about, "alone": alone}), indent=1) + "\n"
+            )
     return 0

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from twinsdk.core.clip import MotionClip
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.errors import FileMissingError, FormatError, ModelMissingError, TwinError
 from twinsdk.formats import load_clip
 from twinsdk.formats.dispatch import CLIP_READERS, extension
+from twinsdk.motion.evaluation.alone import alone, frechet, latents, spread
 from twinsdk.motion.evaluation.clips import TrueClip, body_of, is_packed, read_packed
 from twinsdk.motion.evaluation.followers import (
     AnalyticTrackers,
@@ -22,10 +24,12 @@ from twinsdk.motion.evaluation.followers import (
 )
 from twinsdk.motion.evaluation.protocol import DROPOUTS_S, Row, dropouts, headset, webcam
 from twinsdk.motion.evaluation.simulated import NOISE_VERSION
+from twinsdk.motion.generate import generate
+from twinsdk.motion.performances import BODY, library
 from twinsdk.retarget import RetargetConfig, retarget
 from twinsdk.session.choreography import close_up
 
-__all__ = ["EvaluationSet", "evaluate_motion", "evaluation_set"]
+__all__ = ["EvaluationSet", "evaluate_alone", "evaluate_motion", "evaluation_set"]
 
 _SHORTEST = 20  # frames
 _TALL_M = 1.7
@@ -139,6 +143,36 @@ def evaluate_motion(
         "noise_version": NOISE_VERSION,
     }
     return rows, about
+
+
+def evaluate_alone(*, minutes: float = 10.0, seed: int = 0) -> dict[str, dict[str, float]]:
+    """Return the measures of generated idling beside those of the people it is made of.
+
+    The Frechet distance of one half of the data from the other says how much is chance.
+    """
+    found = library("idle")
+    ends = list(dict.fromkeys(found.ends.tolist()))
+    data = [
+        MotionClip(
+            skeleton=BODY,
+            fps=found.fps,
+            rotations=found.rotations[a:b],
+            root_translations=found.roots[a:b],
+        )
+        for a, b in zip([0, *ends], ends, strict=False)
+    ]
+    made = body_of(generate(60 * minutes, seed=seed), name="idle").clip
+    true, ours = latents(data), latents([made])
+    halves = [latents(data[i::2]) for i in range(2)]
+    own = spread(true)
+    return {
+        "captured idling": {**alone(data), "frechet": frechet(*halves), "diversity": 1.0},
+        f"generated, {minutes:g} min": {
+            **alone([made]),
+            "frechet": frechet(true, ours),
+            "diversity": spread(ours) / own,
+        },
+    }
 
 
 def _packed(path: Path) -> EvaluationSet:

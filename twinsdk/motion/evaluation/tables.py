@@ -8,7 +8,7 @@ from typing import Any
 
 from twinsdk.motion.evaluation.protocol import Row
 
-__all__ = ["as_json", "as_markdown"]
+__all__ = ["alone_markdown", "as_json", "as_markdown"]
 
 # Heading -> measure, decimals; a column nobody has is left out.
 _COLUMNS: tuple[tuple[str, str, int], ...] = (
@@ -55,6 +55,34 @@ def as_markdown(rows: Sequence[Row], *, over: str = "frames") -> str:
             lines.append(f"| {row.method} | " + " | ".join(cells) + " |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+_ALONE: tuple[tuple[str, str, int], ...] = (
+    ("below 2 cm/s", "still_share", 2),
+    ("median cm/s", "speed_median", 2),
+    ("95th", "speed_p95", 1),
+    ("sway cm", "sway_cm", 1),
+    ("posture °", "posture_deg", 1),
+    ("drift cm", "drift_cm", 0),
+    ("longest motionless s", "motionless_s", 1),
+    ("foot cm/s", "foot_speed", 2),
+    ("Fréchet", "frechet", 2),
+    ("diversity / data", "diversity", 2),
+)
+
+
+def alone_markdown(found: Mapping[str, Mapping[str, float]]) -> str:
+    """Return the table of motion that nobody did beside motion that somebody did."""
+    lines = [
+        "### nobody in view",
+        "",
+        "| motion | " + " | ".join(title for title, _, _ in _ALONE) + " |",
+        "|---" * (len(_ALONE) + 1) + "|",
+    ]
+    for name, values in found.items():
+        cells = [_cell(values.get(key, math.nan), places) for _, key, places in _ALONE]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def as_json(rows: Sequence[Row], about: Mapping[str, Any]) -> dict[str, Any]:
