@@ -10,12 +10,11 @@ import numpy as np
 
 from twinsdk.core.arrays import F64, Array
 from twinsdk.core.body_solver import FIRST_TURN, BodyModel
-from twinsdk.core.humanoid import HUMANOID_PARENTS, mirrored
+from twinsdk.core.humanoid import HUMANOID_PARENTS
 from twinsdk.motion.points import BODY, JOINT
 
 __all__ = [
     "JOINTS",
-    "LEFT_RIGHT",
     "MODEL",
     "NEUTRAL_WEIGHTS",
     "OFFSETS",
@@ -182,8 +181,6 @@ OFFSETS: F64 = np.array(
     ]
 )
 """(N, 3) parent_from_joint of the mean person at 1.70 m."""
-
-LEFT_RIGHT: Array = np.array([JOINTS.index(mirrored(name)) for name in JOINTS])
 
 _LOW, _HIGH, NEUTRAL_WEIGHTS = (
     np.array(values) for values in zip(*(_ranges(name) for name in JOINTS), strict=True)
