@@ -26,7 +26,7 @@ def multicast():
                 zeroconf.ServiceInfo(kind, name, addresses=[b"\x7f\0\0\1"], port=9)
             )
             with zeroconf.Zeroconf(interfaces=["127.0.0.1"]) as two:
-                heard = two.get_service_info(kind, name, 2000)
+                heard = two.get_service_info(kind, name, 6000)
     except OSError as error:
         pytest.skip(f"no multicast on this machine's loopback ({error})")
     if heard is None:
