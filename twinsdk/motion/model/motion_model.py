@@ -232,10 +232,14 @@ class MotionModel:
 
 
 def _where_unseen(read: Read, confidence: F32) -> Read:
-    """Return the corrections of joints that a webcam hardly sees; the others keep their start."""
-    share = 1 - smoothstep(confidence, *_UNSEEN)[:, None]
-    turns = NOTHING_READ.turns + share * (read.turns - NOTHING_READ.turns)
+    """Return the corrections of joints that a webcam hardly sees; of all where no leg is seen.
+
+    A fit of a whole person is sure of more than the network is; half a person is guessed at.
+    """
+    share = 1 - smoothstep(confidence, *_UNSEEN)
     legs = share[[INDEX["leftLowerLeg"], INDEX["rightLowerLeg"]]].min()
+    share = np.maximum(share, legs)[:, None]
+    turns = NOTHING_READ.turns + share * (read.turns - NOTHING_READ.turns)
     root = read.root * np.array([legs, 1, 1, 1], np.float32)
     return Read(**{**vars(read), "turns": turns.astype(np.float32), "root": root})
 
