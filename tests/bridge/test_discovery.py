@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from types import SimpleNamespace
 
@@ -18,19 +19,19 @@ HERE = "tcp://127.0.0.1:*"
 @pytest.fixture
 def multicast():
     """Skip where this machine's loopback passes no multicast."""
-    zeroconf = pytest.importorskip("zeroconf", reason="needs zeroconf (the discovery extra)")
-    kind, name = "_twinsdkprobe._tcp.local.", "probe._twinsdkprobe._tcp.local."
-    try:
-        with zeroconf.Zeroconf(interfaces=["127.0.0.1"]) as one:
-            one.register_service(
-                zeroconf.ServiceInfo(kind, name, addresses=[b"\x7f\0\0\1"], port=9)
-            )
-            with zeroconf.Zeroconf(interfaces=["127.0.0.1"]) as two:
-                heard = two.get_service_info(kind, name, 6000)
-    except OSError as error:
-        pytest.skip(f"no multicast on this machine's loopback ({error})")
-    if heard is None:
-        pytest.skip("this machine's loopback passes no multicast")
+    pytest.importorskip("zeroconf", reason="needs zeroconf (the discovery extra)")
+    group, here = "224.0.0.251", socket.inet_aton("127.0.0.1")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        try:
+            line.bind(("", 0))
+            join = socket.inet_aton(group) + here
+            line.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, join)
+            line.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, here)
+            line.settimeout(5)
+            line.sendto(b"probe", (group, line.getsockname()[1]))
+            line.recv(16)
+        except OSError as error:
+            pytest.skip(f"this machine's loopback passes no multicast ({error})")
 
 
 def found(seconds=1.5):
