@@ -18,9 +18,8 @@ from twinsdk.core.frame import TrackingState
 from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
 from twinsdk.core.landmarks import BODY_NAMES
 from twinsdk.core.observation import Observation
-from twinsdk.core.pose import Pose
-from twinsdk.core.skeleton import Skeleton
 from twinsdk.motion import BodyFitter, FitConfig, OneEuroConfig, PointFilter
+from twinsdk.motion.person import on_skeleton
 from twinsdk.retarget import Retargeter
 from twinsdk.session.motion_stage import MotionStage, motion_model
 from twinsdk.session.truth_take import Take
@@ -128,9 +127,9 @@ def ours(take: Take) -> Estimate:
     for seen, step_s in zip(take.observations, steps, strict=True):
         fit = fitter.step(seen)
         own = fit.pose.skeleton
-        shown = stage.webcam(seen, replace(fit, pose=_on(fit.pose, shown_on)), step_s)
+        shown = stage.webcam(seen, replace(fit, pose=on_skeleton(fit.pose, shown_on)), step_s)
         pose = retargeter.step(shown.pose, step_s)
-        points.append(_on(pose, own).world()[1][JOINTS])
+        points.append(on_skeleton(pose, own).world()[1][JOINTS])
         placed.append(pose.world()[1][JOINTS])
         faces.append(fit.expressions)
         sure.append(fit.state in (TrackingState.TRACKING, TrackingState.PARTIAL))
@@ -140,14 +139,6 @@ def ours(take: Take) -> Estimate:
         placed=np.array(placed, np.float64),
         expressions=np.array(faces),
         sure=np.array(sure),
-    )
-
-
-def _on(pose: Pose, skeleton: Skeleton) -> Pose:
-    """Return the pose on another skeleton of the same joints, soles about where they were."""
-    old, new = (float(s.rest_translations[0, 1]) for s in (pose.skeleton, skeleton))
-    return replace(
-        pose, skeleton=skeleton, root_translation=pose.root_translation * np.float32(new / old)
     )
 
 
