@@ -96,8 +96,9 @@ class Outputs:
 
     def take(self, step: Step) -> bool:
         """Hand on one step; return False once the user closed the window."""
-        for frame in step.frames:
-            self.takes.add(frame, step.media_ns)
+        if not step.filled:  # whoever reads a recording knows what comes next, and need not guess
+            for frame in step.frames:
+                self.takes.add(frame, step.media_ns)
         if self._vmc is not None:
             for frame in step.frames[:1]:  # VMC knows one person
                 self._vmc.send(frame)

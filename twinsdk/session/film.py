@@ -171,7 +171,9 @@ class Film(Closing):
         self._stack.close()
 
     def add(self, step: Step) -> None:
-        """Keep one step; its picture only when the source cannot be read again."""
+        """Keep one step of a picture; the picture only when the source cannot be read again."""
+        if step.filled:
+            return
         if self._footage_path is not None:
             if self._footage is None:
                 self._footage = FootageWriter(self._footage_path, size_px=step.image.size_px)
