@@ -62,7 +62,8 @@ def test_a_slow_tracker_makes_a_camera_drop_frames_not_queue_them(
         shown = []
         for step in session.steps():
             time.sleep(0.02)  # a consumer ten times slower than the camera
-            shown.append(step.image.index)
+            if not step.filled:
+                shown.append(step.image.index)
     assert session.dropped > 0
     assert len(shown) + session.dropped == 40
     assert shown == sorted(shown)
@@ -99,6 +100,7 @@ def test_the_twin_goes_on_while_a_camera_is_away_and_comes_back_with_it(
     source = make_source(60, live=True, spacing_s=0.005, silent=range(30, 130))
     tracker = make_tracker()
     _, steps = run(source, tracker, bead_avatar)
+    steps = [step for step in steps if not step.filled]
     states = [step.frames[0].state.value for step in steps]
     assert len(tracker.tracked) == 60  # a picture is tracked once
     before = [step.frames[0].state for step in steps if step.image.index < 29]
