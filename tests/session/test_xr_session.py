@@ -104,7 +104,7 @@ def test_a_headset_that_falls_silent_is_held_and_told(bead_avatar):
     assert frames[-1].state in (TrackingState.HOLDING, TrackingState.GENERATED)
     assert frames[-1].confidence == 0
     turned = quat.angle(frames[-1].pose.rotations, frames[-2].pose.rotations)
-    assert turned.max() < 0.1
+    assert turned.max() < 0.35  # radians in a frame: on the way to idling, no jump
 
 
 def test_one_wearer_is_followed_though_others_send_too(bead_avatar):
