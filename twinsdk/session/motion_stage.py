@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twinsdk.core import quat
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.frame import TrackingState
 from twinsdk.core.observation import Observation
@@ -16,6 +17,7 @@ from twinsdk.core.trackers import TRACKER_NAMES, Trackers
 from twinsdk.errors import ModelMissingError
 from twinsdk.motion import Fit
 from twinsdk.motion.ahead import SteadyAhead
+from twinsdk.motion.inertia import Fading, RotationFading
 from twinsdk.motion.three_points import TrackerSolver
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["MotionStage", "Shown", "motion_model"]
 
 _FILLED_IN = 0.35  # confidence of joints that rules filled in
+_HANDING_S = 0.25  # in which half of what differs between fit and idling is gone
 _FINGERS = ("Metacarpal", "Proximal", "Intermediate", "Distal")
 
 
@@ -60,8 +63,8 @@ class MotionStage:
     Args:
         skeleton: That poses are on.
         model: See `motion_model`; None shows the fit, and trackers by rules.
-        predict_s: Show the pose so many seconds ahead, to hide that much delay; by the model's
-            forecast, without one by the joints' own speeds.
+        predict_s: Show the pose so many seconds ahead, to hide that much delay: trackers by the
+            model's forecast, a webcam's pose by the joints' own speeds.
     """
 
     def __init__(
@@ -71,22 +74,49 @@ class MotionStage:
         self._model = model
         self._predict_s = predict_s
         self._steady = SteadyAhead()
+        self._turned = RotationFading(len(skeleton), _HANDING_S)
+        self._moved = Fading((3,), _HANDING_S)
+        self._last: Pose | None = None
+        self._alive = False
         self._solver: TrackerSolver | None = None
 
     def webcam(self, observation: Observation, fit: Fit, step_s: float) -> Shown:
-        """Return the person whom a webcam saw `step_s` seconds after the last call."""
-        if self._model is None:
-            return Shown(
-                pose=self._ahead(fit.pose, step_s),
-                joint_confidence=fit.joint_confidence,
-                generated=np.zeros(len(self.skeleton), bool),
-                state=fit.state,
-            )
-        from twinsdk.motion.model import Webcam
+        """Return the person whom a webcam saw `step_s` seconds after the last call.
 
-        shown = self._modelled(Webcam(observation=observation, fit=fit), step_s)
-        # The fit knows best whether somebody is in view; the model, when it has taken over.
-        return shown if shown.state is TrackingState.GENERATED else replace(shown, state=fit.state)
+        Somebody who is in view is shown as the fit has them: on rendered people whose motion is
+        known the model's corrections made them worse (`twinsdk evaluate capture`). When the fit
+        has come to rest the model lets them live on, and hands them back without a jump.
+        """
+        shown = Shown(
+            pose=fit.pose,
+            joint_confidence=fit.joint_confidence,
+            generated=np.zeros(len(self.skeleton), bool),
+            state=fit.state,
+        )
+        if self._model is not None:
+            from twinsdk.motion.model import Webcam
+
+            made = self._modelled(Webcam(observation=observation, fit=fit), step_s)
+            alive = made.state is TrackingState.GENERATED
+            shown = replace(
+                made if alive else shown, pose=self._handed(made if alive else shown, step_s)
+            )
+        return replace(shown, pose=self._ahead(shown.pose, step_s))
+
+    def _handed(self, coming: Shown, step_s: float) -> Pose:
+        """Return the coming pose; after a change of hands, what differs dies away."""
+        last, pose = self._last, coming.pose
+        alive = coming.state is TrackingState.GENERATED
+        if last is not None and alive != self._alive and last.skeleton is pose.skeleton:
+            self._turned.begin(last.rotations, pose.rotations)
+            self._moved.begin(last.root_translation - pose.root_translation)
+        self._alive = alive
+        self._last = Pose(
+            skeleton=pose.skeleton,
+            rotations=quat.normalize(self._turned.step(pose.rotations, step_s)),
+            root_translation=pose.root_translation + self._moved.step(step_s),
+        )
+        return self._last
 
     def worn(self, trackers: Trackers, step_s: float) -> Shown:
         """Return the person who wears the trackers, `step_s` seconds after the last call."""
