@@ -58,17 +58,21 @@ def assert_whole(steps):
 
 
 @pytest.mark.parametrize(
-    "jump_s", [-10.0, -0.5, 0.0, 60.0, 86_400.0], ids=["back", "little", "none", "minute", "day"]
+    "jump_s", [-10.0, -0.5, 60.0, 86_400.0], ids=["back", "little", "minute", "day"]
 )
 def test_a_clock_that_jumps_moves_nobody(jump_s, make_tracker, bead_avatar):
     times = np.arange(120) / 30
+    steady = steps_of(times, make_tracker(), bead_avatar)[-1].frames[0]
     times[60:] += jump_s
     steps = steps_of(times, make_tracker(), bead_avatar)
     assert_whole(steps)
     assert len(steps) == 120
-    before, after = steps[59].frames[0].pose, steps[-1].frames[0].pose
-    assert np.degrees(quat.angle(before.rotations, after.rotations).max()) < 3
-    assert np.linalg.norm(before.root_translation - after.root_translation) < 0.02
+    poses = [step.frames[0].pose for step in steps[59:]]
+    for one, next_one in pairwise(poses):
+        # After a gap filters trust the new frame wholly, and take up what is learnt meanwhile.
+        assert np.degrees(quat.angle(one.rotations, next_one.rotations).max()) < 6
+        assert np.linalg.norm(one.root_translation - next_one.root_translation) < 0.01
+    assert np.degrees(quat.angle(poses[-1].rotations, steady.pose.rotations).max()) < 3
     assert steps[-1].frames[0].state == "tracking"
 
 
