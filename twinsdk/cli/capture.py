@@ -131,7 +131,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-motion-model",
         dest="motion_model",
         action="store_false",
-        help="show what is seen alone; nothing is completed",
+        help="whoever leaves rests, instead of idling on",
     )
     twin.add_argument(
         "--predict-ms",

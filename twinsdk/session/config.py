@@ -28,7 +28,7 @@ class SessionConfig:
             measured. It also tells the angle of view, which `fit` then need not.
         max_frames: Stop after so many source frames; None: at the source's end.
         fit: How landmarks become a pose.
-        motion_model: Whether the motion model completes what is seen, where its weights are here.
+        motion_model: Whether somebody who left idles on, where the model's weights are here.
         predict_s: Show everybody so many seconds ahead, up to 0.25, to hide that much delay.
         fill_fps: Of live sources, how many frames a second are put out at least: what the tracker
             does not deliver in time is filled in by how joints move. None fills in nothing.
