@@ -120,8 +120,8 @@ class BoundPose {
   }
 
   // As Read, but a TwinFrame and its FrameHeader: after a wait every line of Python runs on cold
-  // caches, where the twenty that made them took 30 us. `kinds` are the three classes, the skeleton,
-  // the states in the schema's order and the codec.
+  // caches, where the twenty that made them took 30 us. `kinds` are the three classes, the
+  // skeleton, the states in the schema's order and the codec.
   py::object ReadFrame(const py::object& message, const py::tuple& kinds) const {
     Expect(kinds.size() == 6, "kinds");
     Parts p(layout_);
