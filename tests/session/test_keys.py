@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,8 +136,10 @@ def test_a_letter_has_one_meaning_and_others_do_nothing():
         Keys([Key(letter="a", says=says, does=str) for says in ("one", "two")])
 
 
+ROOT = Path(__file__).parents[2]
 WINDOW = """
-    import sys, time
+    import sys
+    sys.path.append(sys.argv[1])  # last: twinsdk is the installed one
     import twinsdk as tw
     from tests.conftest import bead_avatar
     from tests.session.conftest import CountedSource, ScriptedTracker
@@ -174,7 +177,7 @@ def test_keys_pressed_in_the_window_are_heard_and_q_closes_it(tmp_path):
             display = f":{told.readline().strip()}"
         environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(sys.path)}
         program = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(WINDOW)],
+            [sys.executable, "-c", textwrap.dedent(WINDOW), str(ROOT)],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment,

@@ -16,7 +16,6 @@ from twinsdk.session.truth_scene import scene_of
 from twinsdk.session.truth_take import load_take, save_take
 
 pytest.importorskip("open3d")
-pytest.importorskip("anny")
 FRAMES = 4
 
 

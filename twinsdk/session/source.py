@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from twinsdk.capture import FrameSource
@@ -12,7 +13,9 @@ from twinsdk.capture import open_source as open_captured
 __all__ = ["open_source"]
 
 
-def open_source(spec: int | str | Sequence[int | str], **options: Any) -> FrameSource:
+def open_source(
+    spec: int | str | Path | list[int | str] | tuple[int | str, ...], **options: Any
+) -> FrameSource:
     """Return an opened source of `Image`s; use it as a context manager.
 
     Args:
@@ -24,7 +27,7 @@ def open_source(spec: int | str | Sequence[int | str], **options: Any) -> FrameS
     Raises:
         FileMissingError, FormatError, DeviceError, ModelMissingError: See `twinsdk.capture`.
     """
-    if not isinstance(spec, int | str):
+    if isinstance(spec, list | tuple):
         return _open_views(spec, options)
     if spec == "self":
         from twinsdk.session.truth import ensure_self_sample
