@@ -77,7 +77,7 @@ class MotionStage:
         self._turned = RotationFading(len(skeleton), _HANDING_S)
         self._moved = Fading((3,), _HANDING_S)
         self._last: Pose | None = None
-        self._alive = False
+        self._alive = self._alone = False
         self._solver: TrackerSolver | None = None
 
     def webcam(self, observation: Observation, fit: Fit, step_s: float) -> Shown:
@@ -94,14 +94,23 @@ class MotionStage:
             state=fit.state,
         )
         if self._model is not None:
-            from twinsdk.motion.model import Webcam
-
-            made = self._modelled(Webcam(observation=observation, fit=fit), step_s)
-            alive = made.state is TrackingState.GENERATED
-            shown = replace(
-                made if alive else shown, pose=self._handed(made if alive else shown, step_s)
-            )
+            made = self._lived_on(observation, fit, step_s)
+            shown = replace(made or shown, pose=self._handed(made or shown, step_s))
         return replace(shown, pose=self._ahead(shown.pose, step_s))
+
+    def _lived_on(self, observation: Observation, fit: Fit, step_s: float) -> Shown | None:
+        """Return how somebody who is gone lives on; None while they are in view or just lost."""
+        assert self._model is not None  # noqa: S101  # asked before
+        if fit.state not in (TrackingState.HOLDING, TrackingState.IDLE):
+            if self._alone:
+                self._model.reset()
+            self._alone = False
+            return None
+        from twinsdk.motion.model import Webcam
+
+        self._alone = True
+        made = self._modelled(Webcam(observation=observation, fit=fit), step_s)
+        return made if made.state is TrackingState.GENERATED else None
 
     def _handed(self, coming: Shown, step_s: float) -> Pose:
         """Return the coming pose; after a change of hands, what differs dies away."""
