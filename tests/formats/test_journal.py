@@ -74,6 +74,14 @@ def test_uneven_timestamps_are_resampled_on_the_true_motion(tmp_path):
     np.testing.assert_allclose(2 * np.arcsin(clip.rotations[:, 3, 1]), speed * t, atol=2e-6)
 
 
+@pytest.mark.parametrize(("far_ns", "fps"), [(10**15, None), (FRAME_NS, 2.0e9)])
+def test_a_damaged_time_or_rate_is_refused_and_not_filled_in(tmp_path, clip, far_ns, fps):
+    stamps = [t * FRAME_NS for t in range(len(clip) - 1)]
+    path = write(tmp_path / "a.twinclip", clip, [*stamps, stamps[-1] + far_ns])
+    with pytest.raises(FormatError, match="too many frames"):
+        journal.read(path).clip(fps)
+
+
 def test_a_stated_frame_rate_is_kept(tmp_path, clip):
     stamps = [t * FRAME_NS for t in range(len(clip))]
     assert load_clip(write(tmp_path / "a.twinclip", clip, stamps, fps=25.0)).fps == 25

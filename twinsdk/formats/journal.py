@@ -38,6 +38,7 @@ _STAMP = struct.Struct("<qI")
 _HAS_EXPRESSIONS = 1
 _MAX_HEADER_BYTES = 64 << 20
 _MAX_CLIP_FLOATS = 1 << 30
+_SPARE_FRAMES, _MOST_A_FRAME = 20_000, 100  # that may be filled in, and more for each recorded one
 _NS = 1e9
 # A camera that says 30 delivers 29.9 to 30.1.
 _SNAP = 0.02
@@ -159,8 +160,10 @@ class Journal:
         seconds = (self.timestamps_ns - self.timestamps_ns[0]) / _NS
         rate = fps or self.fps or _median_rate(seconds)
         count = int(np.floor(seconds[-1] * rate + 1e-3)) + 1
-        if count * len(self.skeleton) * 4 > _MAX_CLIP_FLOATS:
-            raise FormatError(f"journal: {seconds[-1]:.0f} s at {rate:g} fps are too many frames")
+        # A damaged time or rate would be filled in frame by frame.
+        few = count <= _SPARE_FRAMES + _MOST_A_FRAME * len(seconds)
+        if not few or count * len(self.skeleton) * 4 > _MAX_CLIP_FLOATS:
+            raise FormatError(f"{seconds[-1]:.0f} s at {rate:g} fps are too many frames")
         grid = np.minimum(np.arange(count) / rate, seconds[-1])
         left = np.clip(np.searchsorted(seconds, grid, "right") - 1, 0, max(len(seconds) - 2, 0))
         right = np.minimum(left + 1, len(seconds) - 1)
