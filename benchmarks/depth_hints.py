@@ -1,4 +1,4 @@
-"""Train the network behind `twinsdk.motion.depth` on captured motion seen by simulated cameras.
+"""Train the network of `motion.fitting.depth` on captured motion seen by simulated cameras.
 
 Every example is a frame of captured motion on a person of random proportions before a random
 camera, with a tracker's errors: points off their place by body and by frame, depth far more than
@@ -21,9 +21,9 @@ import torch
 
 from twinsdk.core import quat
 from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
-from twinsdk.motion.body import JOINTS, MODEL, OFFSETS, POINT_OFFSETS, POINTS, SEGMENTS
-from twinsdk.motion.depth import features, line_of_sight_frame
-from twinsdk.motion.points import BODY
+from twinsdk.motion.fitting.body import JOINTS, MODEL, OFFSETS, POINT_OFFSETS, POINTS, SEGMENTS
+from twinsdk.motion.fitting.depth import features, line_of_sight_frame
+from twinsdk.motion.fitting.points import BODY
 from twinsdk.session.truth_take import load_take
 
 WIDTH, BATCH = 256, 512

@@ -3,7 +3,7 @@
     python benchmarks/motion/pack_performances.py --idle idle30.npz --cmu cmu30_train.npz
 
 `idle30.npz` is ReActIdle (MIT), `cmu30_train.npz` the train split of the CMU set; see
-twinsdk/motion/performances.md.
+twinsdk/motion/generation/performances.md.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from twinsdk.motion.evaluation.clips import read_packed
-from twinsdk.motion.performances import pack
+from twinsdk.motion.generation.performances import pack
 
-OUT = Path(__file__).parents[2] / "twinsdk/motion/performances.npz"
+OUT = Path(__file__).parents[2] / "twinsdk/motion/generation/performances.npz"
 # Style -> words of a clip's description, subjects.
 STYLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "walk": (("walk",), ("16", "35", "39", "07", "08", "91", "131")),

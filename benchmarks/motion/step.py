@@ -14,7 +14,7 @@ from twinsdk.core.clip import clip_of
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.core.pose import rest_pose
 from twinsdk.motion.evaluation.simulated import trackers_of, webcam_take
-from twinsdk.motion.fit import BodyFitter
+from twinsdk.motion.fitting.fit import BodyFitter
 from twinsdk.motion.model import MotionModel, Webcam
 
 REPEATS = 400

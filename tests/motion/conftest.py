@@ -12,7 +12,7 @@ import pytest
 from twinsdk.core.humanoid import HUMANOID_NAMES, HUMANOID_PARENTS, humanoid_skeleton
 from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES, ImageLandmarks, Landmarks
 from twinsdk.core.observation import Observation
-from twinsdk.motion import body
+from twinsdk.motion.fitting import body
 
 # Points fixed to a joint: offset from it in the rest pose, left side, metres.
 RIGID = {

@@ -5,7 +5,7 @@ import numpy as np
 from twinsdk.core import quat
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.core.pose import Pose
-from twinsdk.motion.ahead import SteadyAhead
+from twinsdk.motion.filters.ahead import SteadyAhead
 
 SKELETON = humanoid_skeleton()
 STEP_S = 1 / 30

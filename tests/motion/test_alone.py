@@ -6,7 +6,7 @@ import pytest
 from twinsdk.core.clip import MotionClip
 from twinsdk.errors import ShapeError
 from twinsdk.motion.evaluation.alone import alone, frechet, latents, spread, windows_of
-from twinsdk.motion.performances import BODY, library
+from twinsdk.motion.generation.performances import BODY, library
 
 
 def taken(a, b, style="idle", **changed):

@@ -15,7 +15,7 @@ from twinsdk.core.landmarks import BODY_NAMES, ImageLandmarks, Landmarks
 from twinsdk.core.observation import Observation
 from twinsdk.errors import LandmarkError, ValueRangeError
 from twinsdk.motion import BodyFitter, FitConfig
-from twinsdk.motion.rest import idle_rotations
+from twinsdk.motion.fitting.rest import idle_rotations
 
 LEVEL = FitConfig(camera_pitch_deg=0)
 # One camera's doubt about depth. A tracker errs alike on everybody and the fit reckons with that,

@@ -11,7 +11,7 @@ from twinsdk.core import _body_reference as reference
 from twinsdk.core import kernel, quat
 from twinsdk.core.body_solver import BodyModel, BodyProblem, BodySolver
 from twinsdk.errors import ShapeError, ValueRangeError
-from twinsdk.motion.body import JOINTS, MODEL, OFFSETS, POINT_OFFSETS, SEGMENTS, row
+from twinsdk.motion.fitting.body import JOINTS, MODEL, OFFSETS, POINT_OFFSETS, SEGMENTS, row
 
 COUNT, SEEN = len(JOINTS), len(MODEL.point_joints)
 ROOT = np.array([0.2, -0.1, -3.0])

@@ -118,7 +118,7 @@ def test_the_fit_of_a_simulated_webcam_is_near_the_truth_and_worse_without_legs(
 def test_body_points_lie_at_the_joints_they_are_named_after():
     clip = gesturing().clip
     points, places = body_points(clip), clip.world()[1]
-    from twinsdk.motion.points import BODY
+    from twinsdk.motion.fitting.points import BODY
 
     for point, joint in (("leftWrist", "leftHand"), ("rightKnee", "rightLowerLeg")):
         found = points[:, BODY[point]] - places[:, clip.skeleton.joint(joint)]

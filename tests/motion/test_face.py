@@ -6,8 +6,8 @@ import numpy as np
 
 from twinsdk.core.landmarks import FACE_NAMES, ImageLandmarks
 from twinsdk.motion import fit_landmarks
-from twinsdk.motion.head import face_rotation
-from twinsdk.motion.points import FACE_MODEL, FACE_POINTS
+from twinsdk.motion.fitting.head import face_rotation
+from twinsdk.motion.fitting.points import FACE_MODEL, FACE_POINTS
 
 
 def face_image(turn, *, width=640, height=360, scale=8.0, depth=True):

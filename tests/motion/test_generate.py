@@ -8,11 +8,11 @@ from twinsdk.core.clip import MotionClip
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.errors import SkeletonMismatchError, UsageError, ValueRangeError
-from twinsdk.motion.footing import FootHolder
-from twinsdk.motion.generate import generate
-from twinsdk.motion.inertia import Fading, RotationFading
-from twinsdk.motion.performances import BODY, library, pack, styles
-from twinsdk.motion.performer import Performer
+from twinsdk.motion.filters.footing import FootHolder
+from twinsdk.motion.filters.inertia import Fading, RotationFading
+from twinsdk.motion.generation.generate import generate
+from twinsdk.motion.generation.performances import BODY, library, pack, styles
+from twinsdk.motion.generation.performer import Performer
 from twinsdk.motion.score import accelerations, contacts_of, foot_speed_cm_s
 
 SKELETON = humanoid_skeleton()
@@ -101,7 +101,7 @@ def test_what_makes_no_sense_is_refused():
 
 
 def test_packed_performances_come_back_to_a_twentieth_of_a_degree(tmp_path, monkeypatch):
-    from twinsdk.motion import performances
+    from twinsdk.motion.generation import performances
 
     found = library("walk")
     clips = [

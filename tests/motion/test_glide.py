@@ -7,7 +7,7 @@ import pytest
 
 from twinsdk.core import quat
 from twinsdk.errors import ValueRangeError
-from twinsdk.motion.glide import GlideConfig, PointGlide, RotationGlide
+from twinsdk.motion.filters.glide import GlideConfig, PointGlide, RotationGlide
 
 FREE = np.array([1e3])
 

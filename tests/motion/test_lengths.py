@@ -6,8 +6,8 @@ import numpy as np
 
 from twinsdk.core import quat
 from twinsdk.core.body_solver import BodySolution
-from twinsdk.motion.body import JOINTS, OFFSETS, SEGMENTS, row
-from twinsdk.motion.lengths import SessionLengths
+from twinsdk.motion.fitting.body import JOINTS, OFFSETS, SEGMENTS, row
+from twinsdk.motion.fitting.lengths import SessionLengths
 
 ARM = SEGMENTS.index("upperArm")
 TRUE = 0.1

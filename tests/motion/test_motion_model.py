@@ -253,7 +253,7 @@ def test_where_the_network_is_no_better_than_its_start_the_start_is_shown(tmp_pa
 
 
 def test_a_webcam_that_sees_all_is_left_to_the_fit_where_only_the_unseen_is_corrected(tmp_path):
-    from twinsdk.motion.fit import BodyFitter
+    from twinsdk.motion.fitting.fit import BodyFitter
     from twinsdk.motion.model import Webcam
 
     made = MotionModel.load(untrained(tmp_path / "w.npz", better=frozenset({"unseen"})))

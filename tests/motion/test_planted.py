@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from twinsdk.motion.body import POINTS
-from twinsdk.motion.planted import PlantedFeet
-from twinsdk.motion.points import BODY
+from twinsdk.motion.fitting.body import POINTS
+from twinsdk.motion.fitting.planted import PlantedFeet
+from twinsdk.motion.fitting.points import BODY
 
 STEP_S = 1 / 30
 FOOT = {

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from twinsdk.motion import BodyFitter, FitConfig
-from twinsdk.motion.body import JOINTS, ROWS
-from twinsdk.motion.head import NeutralFace, line_of_sight
-from twinsdk.motion.rest import idle_rotations
-from twinsdk.motion.root import hips_in_camera, lowest_sole
+from twinsdk.motion.fitting.body import JOINTS, ROWS
+from twinsdk.motion.fitting.head import NeutralFace, line_of_sight
+from twinsdk.motion.fitting.rest import idle_rotations
+from twinsdk.motion.fitting.root import hips_in_camera, lowest_sole
 
 LEVEL = FitConfig(camera_pitch_deg=0)
 HIPS_M = 0.893  # of the mean person at 1.70 m

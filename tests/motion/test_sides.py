@@ -7,7 +7,7 @@ import numpy as np
 import twinsdk as tw
 from twinsdk.core.humanoid import mirrored
 from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES
-from twinsdk.motion.sides import Sides
+from twinsdk.motion.fitting.sides import Sides
 
 EXCHANGED = [BODY_NAMES.index(mirrored(name)) for name in BODY_NAMES]
 STEP_S = 1 / 30

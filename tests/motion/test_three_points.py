@@ -6,8 +6,8 @@ import pytest
 from twinsdk.core import quat
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.core.trackers import TRACKER_NAMES, Trackers
-from twinsdk.motion.stance import Limb, Stance, facing
-from twinsdk.motion.three_points import TrackerSolver
+from twinsdk.motion.trackers.stance import Limb, Stance, facing
+from twinsdk.motion.trackers.three_points import TrackerSolver
 from twinsdk.motion.vectors import matrix_of, turn_y
 
 SKELETON = humanoid_skeleton(1.7)

@@ -13,8 +13,8 @@ from twinsdk.core.axes import (
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.core.trackers import TRACKER_NAMES
 from twinsdk.errors import UsageError, ValueRangeError
-from twinsdk.motion.xr import DevicePose, XrRig
-from twinsdk.motion.xr_check import XrCheck
+from twinsdk.motion.trackers.xr import DevicePose, XrRig
+from twinsdk.motion.trackers.xr_check import XrCheck
 
 RIGHT, UP, BACK = np.eye(3)
 _, REST = humanoid_skeleton(1.7).rest_world()

@@ -11,8 +11,8 @@ import twinsdk as tw
 from twinsdk.capture.face_expressions import ExpressionSolver, load_network
 from twinsdk.core.landmarks import FACE_NAMES, ImageLandmarks
 from twinsdk.motion import BodyFitter
-from twinsdk.motion.body import SEGMENTS
-from twinsdk.motion.learnt import Learnt
+from twinsdk.motion.fitting.body import SEGMENTS
+from twinsdk.motion.fitting.learnt import Learnt
 from twinsdk.session import SessionConfig
 from twinsdk.session.profile import Profile, profile_path, profiles
 

@@ -20,7 +20,7 @@ def check(endpoint: str, convention: str) -> Iterator[tuple[str, str, str]]:
     from twinsdk.core.frame import TwinFrame
     from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
     from twinsdk.core.pose import rest_pose
-    from twinsdk.motion.xr_check import XrCheck
+    from twinsdk.motion.trackers.xr_check import XrCheck
     from twinsdk.session.xr import devices_of
 
     skeleton = humanoid_skeleton()

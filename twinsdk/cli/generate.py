@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `generate` and return its exit code."""
-    from twinsdk.motion.generate import generate
-    from twinsdk.motion.performances import styles
+    from twinsdk.motion.generation.generate import generate
+    from twinsdk.motion.generation.performances import styles
 
     if args.styles:
         print("\n".join(styles()))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from twinsdk.motion.fit import BodyFitter, Fit, FitConfig
-from twinsdk.motion.smooth import OneEuroConfig, PointFilter, RotationFilter
-from twinsdk.motion.solve import fit_landmarks
+from twinsdk.motion.filters.smooth import OneEuroConfig, PointFilter, RotationFilter
+from twinsdk.motion.fitting.fit import BodyFitter, Fit, FitConfig
+from twinsdk.motion.fitting.solve import fit_landmarks
 
 __all__ = [
     "BodyFitter",

@@ -16,8 +16,8 @@ from twinsdk.core import quat
 from twinsdk.core.arrays import Array
 from twinsdk.core.frame import TrackingState, TwinFrame
 from twinsdk.core.pose import Pose
-from twinsdk.motion.ahead import SteadyAhead
-from twinsdk.motion.inertia import Fading
+from twinsdk.motion.filters.ahead import SteadyAhead
+from twinsdk.motion.filters.inertia import Fading
 
 __all__ = ["InBetween", "Rhythm"]
 

@@ -19,7 +19,7 @@ from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
 from twinsdk.core.landmarks import BODY_NAMES
 from twinsdk.core.observation import Observation
 from twinsdk.motion import BodyFitter, FitConfig, OneEuroConfig, PointFilter
-from twinsdk.motion.person import on_skeleton
+from twinsdk.motion.fitting.person import on_skeleton
 from twinsdk.retarget import Retargeter
 from twinsdk.session.motion_stage import MotionStage, motion_model
 from twinsdk.session.truth_take import Take

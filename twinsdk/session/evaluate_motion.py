@@ -24,8 +24,8 @@ from twinsdk.motion.evaluation.followers import (
 )
 from twinsdk.motion.evaluation.protocol import DROPOUTS_S, Row, dropouts, headset, webcam
 from twinsdk.motion.evaluation.simulated import NOISE_VERSION
-from twinsdk.motion.generate import generate
-from twinsdk.motion.performances import BODY, library
+from twinsdk.motion.generation.generate import generate
+from twinsdk.motion.generation.performances import BODY, library
 from twinsdk.retarget import RetargetConfig, retarget
 from twinsdk.session.choreography import close_up
 

@@ -14,7 +14,7 @@ from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
 from twinsdk.core.observation import Observation
 from twinsdk.core.pose import Pose
 from twinsdk.motion import BodyFitter, FitConfig
-from twinsdk.motion.person import on_skeleton
+from twinsdk.motion.fitting.person import on_skeleton
 from twinsdk.retarget import Retargeter
 from twinsdk.session.between import InBetween
 from twinsdk.session.motion_stage import MotionStage, motion_model

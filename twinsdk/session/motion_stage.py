@@ -16,9 +16,9 @@ from twinsdk.core.skeleton import Skeleton
 from twinsdk.core.trackers import TRACKER_NAMES, Trackers
 from twinsdk.errors import ModelMissingError
 from twinsdk.motion import Fit
-from twinsdk.motion.ahead import SteadyAhead
-from twinsdk.motion.inertia import Fading, RotationFading
-from twinsdk.motion.three_points import TrackerSolver
+from twinsdk.motion.filters.ahead import SteadyAhead
+from twinsdk.motion.filters.inertia import Fading, RotationFading
+from twinsdk.motion.trackers.three_points import TrackerSolver
 
 if TYPE_CHECKING:
     from twinsdk.motion.model import MotionModel

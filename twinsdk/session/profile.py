@@ -17,7 +17,7 @@ from twinsdk.core.arrays import F32, as_f32
 from twinsdk.core.files import atomic_path, data_dir, existing_file
 from twinsdk.core.landmarks import FACE_NAMES
 from twinsdk.errors import FormatError, TwinError, UsageError, ValueRangeError
-from twinsdk.motion.learnt import Learnt
+from twinsdk.motion.fitting.learnt import Learnt
 
 __all__ = ["Profile", "profile_path", "profiles"]
 

@@ -19,7 +19,7 @@ from twinsdk.core.closing import Closing
 from twinsdk.core.frame import TrackingState, TwinFrame
 from twinsdk.core.humanoid import HUMANOID_NAMES
 from twinsdk.errors import ValueRangeError
-from twinsdk.motion.xr import DevicePose, XrRig
+from twinsdk.motion.trackers.xr import DevicePose, XrRig
 from twinsdk.retarget import Retargeter
 from twinsdk.session.motion_stage import MotionStage, motion_model
 from twinsdk.session.rows import source_rows

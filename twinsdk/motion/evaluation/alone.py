@@ -19,7 +19,7 @@ from twinsdk.core.arrays import F32, F64, Array
 from twinsdk.core.clip import MotionClip
 from twinsdk.errors import ShapeError
 from twinsdk.formats.npz import read_arrays
-from twinsdk.motion.performances import heading
+from twinsdk.motion.generation.performances import heading
 from twinsdk.motion.score import contacts_of, foot_speed_cm_s
 
 __all__ = ["STEP", "WINDOW", "alone", "frechet", "latents", "spread", "windows_of"]

@@ -19,9 +19,9 @@ from twinsdk.core.trackers import Trackers
 from twinsdk.errors import ShapeError
 from twinsdk.motion.evaluation.clips import BODY_JOINTS, TrueClip
 from twinsdk.motion.evaluation.simulated import trackers_of
-from twinsdk.motion.fit import BodyFitter
-from twinsdk.motion.stance import facing
-from twinsdk.motion.three_points import TrackerSolver
+from twinsdk.motion.fitting.fit import BodyFitter
+from twinsdk.motion.trackers.stance import facing
+from twinsdk.motion.trackers.three_points import TrackerSolver
 from twinsdk.motion.vectors import matrix_of
 
 __all__ = [

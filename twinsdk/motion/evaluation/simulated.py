@@ -16,7 +16,7 @@ from twinsdk.core.humanoid import mirrored
 from twinsdk.core.landmarks import BODY_NAMES, ImageLandmarks, Landmarks
 from twinsdk.core.observation import Observation
 from twinsdk.core.trackers import TRACKER_NAMES, Trackers
-from twinsdk.motion.points import BODY, HEAD_MODEL, HEAD_POINTS, REST, SOLE_DROP
+from twinsdk.motion.fitting.points import BODY, HEAD_MODEL, HEAD_POINTS, REST, SOLE_DROP
 
 __all__ = ["NOISE_VERSION", "WebcamTake", "body_points", "trackers_of", "webcam_take"]
 

@@ -16,8 +16,8 @@ from twinsdk.core.observation import Observation
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.core.trackers import Trackers
 from twinsdk.errors import FormatError, ShapeError, UsageError
-from twinsdk.motion.fit import BodyFitter
-from twinsdk.motion.generate import generate
+from twinsdk.motion.fitting.fit import BodyFitter
+from twinsdk.motion.generation.generate import generate
 from twinsdk.motion.model.body import COUNT, INDEX
 from twinsdk.motion.model.person import NOTHING_READ, Body, Person, Read
 from twinsdk.motion.model.show import perform, show
@@ -159,7 +159,7 @@ class MotionModel:
         start: MotionClip | None = None,
         **more: object,
     ) -> MotionClip:
-        """Return motion that nobody did, see `twinsdk.motion.generate.generate`."""
+        """Return motion that nobody did, see `twinsdk.motion.generation.generate.generate`."""
         return generate(seconds, seed=seed, style=style or "idle", start=start, **more)  # type: ignore[arg-type]
 
     def state(self) -> MotionState:

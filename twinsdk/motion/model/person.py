@@ -11,9 +11,10 @@ from twinsdk.core.arrays import F32, Array
 from twinsdk.core.frame import TrackingState
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.core.trackers import TRACKER_NAMES, Trackers
-from twinsdk.motion.fit import BodyFitter
-from twinsdk.motion.footing import FootHolder
-from twinsdk.motion.inertia import Fading, RotationFading
+from twinsdk.motion.filters.footing import FootHolder
+from twinsdk.motion.filters.inertia import Fading, RotationFading
+from twinsdk.motion.fitting.fit import BodyFitter
+from twinsdk.motion.generation.performer import Performer
 from twinsdk.motion.model.analytic import HEAD, Held, TrackerHold, solve_trackers
 from twinsdk.motion.model.body import (
     CANONICAL_OFFSETS,
@@ -27,7 +28,6 @@ from twinsdk.motion.model.body import (
 from twinsdk.motion.model.pins import Pins
 from twinsdk.motion.model.slots import MARKS, STYLES, Seen, Source
 from twinsdk.motion.model.step import MotionStep, Webcam
-from twinsdk.motion.performer import Performer
 
 __all__ = ["Body", "Person", "Read"]
 

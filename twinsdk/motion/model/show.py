@@ -9,15 +9,15 @@ from twinsdk.core.arrays import F32, Array
 from twinsdk.core.frame import TrackingState
 from twinsdk.core.pose import Pose
 from twinsdk.core.trackers import TRACKER_NAMES
-from twinsdk.motion.footing import FootHolder
+from twinsdk.motion.filters.footing import FootHolder
+from twinsdk.motion.filters.smooth import blend_amount
+from twinsdk.motion.fitting.rest import idle_rotations
+from twinsdk.motion.generation.performer import Performer
 from twinsdk.motion.model.analytic import HEAD, Held
 from twinsdk.motion.model.body import COUNT, IN_HUMANOID, INDEX, forward, gram_schmidt, turn_y
 from twinsdk.motion.model.person import NOTHING_READ, Person, Read
 from twinsdk.motion.model.slots import Seen, Source
 from twinsdk.motion.model.step import HORIZONS_S, MotionStep, Webcam
-from twinsdk.motion.performer import Performer
-from twinsdk.motion.rest import idle_rotations
-from twinsdk.motion.smooth import blend_amount
 from twinsdk.motion.vectors import quaternion_of, smoothstep
 
 __all__ = ["perform", "show"]

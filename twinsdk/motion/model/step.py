@@ -12,7 +12,7 @@ from twinsdk.core.arrays import F32, Array
 from twinsdk.core.frame import TrackingState
 from twinsdk.core.observation import Observation
 from twinsdk.core.pose import Pose
-from twinsdk.motion.fit import Fit
+from twinsdk.motion.fitting.fit import Fit
 
 __all__ = ["HORIZONS_S", "Future", "MotionStep", "Webcam"]
 

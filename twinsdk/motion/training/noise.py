@@ -13,8 +13,8 @@ import numpy as np
 
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.landmarks import BODY_NAMES
+from twinsdk.motion.fitting.points import HEAD_MODEL, HEAD_POINTS
 from twinsdk.motion.model.body import INDEX, rotation_from_vector
-from twinsdk.motion.points import HEAD_MODEL, HEAD_POINTS
 
 __all__ = [
     "NOISE_VERSION",

@@ -18,7 +18,7 @@ from twinsdk.core.files import atomic_path
 from twinsdk.core.landmarks import BODY_NAMES, ImageLandmarks, Landmarks
 from twinsdk.core.observation import Observation
 from twinsdk.errors import FormatError
-from twinsdk.motion.fit import BodyFitter
+from twinsdk.motion.fitting.fit import BodyFitter
 from twinsdk.motion.model.body import IN_HUMANOID, forward, nearest_yaw, turn_y
 from twinsdk.motion.model.slots import STYLES
 from twinsdk.motion.training.corpus import Clip

@@ -1,0 +1,1 @@
+"""Between frames: smoothing, going on, dying away, feet held."""

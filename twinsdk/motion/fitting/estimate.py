@@ -1,0 +1,398 @@
+"""Joint rotations, root and bone lengths of one person, frame by frame, by the body solver.
+
+The image is believed: points lie on their rays within a centimetre. Depth is a weak hint. What
+the two leave open is settled by fixed bone lengths, limits of joints and the forecast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from twinsdk.core import quat
+from twinsdk.core.arrays import Array
+from twinsdk.core.body_solver import BodyProblem, BodySolution, BodySolver
+from twinsdk.core.landmarks import ImageLandmarks
+from twinsdk.motion.filters.smooth import blend_amount
+from twinsdk.motion.fitting.body import (
+    JOINTS,
+    MODEL,
+    NEUTRAL_WEIGHTS,
+    OFFSETS,
+    POINT_OFFSETS,
+    POINTS,
+    ROWS,
+    row,
+)
+from twinsdk.motion.fitting.depth import depth_hints, line_of_sight_frame
+from twinsdk.motion.fitting.lengths import SessionLengths
+from twinsdk.motion.fitting.planted import PlantedFeet
+from twinsdk.motion.fitting.points import BODY
+from twinsdk.motion.fitting.root import hips_in_camera
+from twinsdk.motion.fitting.solve import Palms, complete, solve
+from twinsdk.motion.vectors import matrix_of
+
+__all__ = ["BodyEstimate", "BodyEstimator", "EstimatorConfig"]
+
+_COUNT, _SEEN = len(JOINTS), len(POINTS)
+_COLLARS = [row("leftShoulder"), row("rightShoulder")]
+_ARMS = [row("leftUpperArm"), row("rightUpperArm")]
+_RAISE, _LOWER, _FORWARD = 0.35, 0.05, 0.16  # radians a collar follows its arm at full reach
+_FAR_OFF = 8.0  # mean square of a limb's residuals beyond which another start is tried
+_PATIENCE_S = 0.1  # how long a limb is far off before that: a single frame may be wrong
+_LEAST_SEEN = 0.2
+_USUAL_M = 3.0
+_PARENTS = MODEL.parents.tolist()
+_TRUNK = [BODY[f"{side}{part}"] for part in ("Shoulder", "Hip") for side in ("left", "right")]
+_LIMBS = (("left", "Arm"), ("right", "Arm"), ("left", "Leg"), ("right", "Leg"))
+_PARTS = {
+    "Arm": (("UpperArm", "LowerArm"), ("Elbow", "Wrist")),
+    "Leg": (("UpperLeg", "LowerLeg", "Foot"), ("Knee", "Ankle", "Heel", "FootIndex")),
+}
+
+
+def _members() -> tuple[Array, Array]:
+    """Return which joints (N, 5) and which points (P, 5) are of which limb or, last, none."""
+    joints, points = np.zeros((_COUNT, 5)), np.zeros((_SEEN, 5))
+    used = POINTS.tolist()
+    for limb, (side, kind) in enumerate(_LIMBS):
+        for part in _PARTS[kind][0]:
+            joints[row(side + part), limb] = 1
+        for part in _PARTS[kind][1]:
+            points[used.index(BODY[side + part]), limb] = 1
+    joints[:, 4], points[:, 4] = 1 - joints[:, :4].max(1), 1 - points[:, :4].max(1)
+    return joints, points
+
+
+_LIMB_OF_JOINT, _LIMB_OF_POINT = _members()
+_PER_LIMB = _LIMB_OF_POINT.sum(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimatorConfig:
+    """How far what is measured and what is forecast are believed.
+
+    Attributes:
+        across_m: Deviation of a point across its ray.
+        depth_share: How far depths are believed: factor on the deviations they claim.
+        turn_rad: Deviation of a joint's forecast at rest after 1/30 s.
+        turn_gain: And what a radian a second adds to it.
+        root_m, root_gain: The same of the root's place across the line of sight.
+        away_m, away_gain: And along it.
+    """
+
+    across_m: float = 0.012
+    depth_share: float = 1.0
+    turn_rad: float = 0.03
+    turn_gain: float = 0.03
+    root_m: float = 0.01
+    root_gain: float = 0.03
+    away_m: float = 0.01
+    away_gain: float = 0.03
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BodyEstimate:
+    """A frame's result in the camera's axes.
+
+    Attributes:
+        rotations: (N, 4) xyzw local, in the order of `JOINTS`; the hips' own is camera_from_hips.
+        root: (3,) metres, the hips joint before the camera.
+        residuals: (P, 6) in deviations.
+        world: (N, 3, 3) camera_from_joint.
+        points: (33, 3) where the tracker's points should lie, zeros where none is of the body.
+        sight: (3, 3) camera_from_sight: the axes in which the tracker gives points in space.
+    """
+
+    rotations: Array
+    root: Array
+    residuals: Array
+    world: Array
+    points: Array
+    sight: Array
+
+
+class BodyEstimator:
+    """Follows one person.
+
+    Args:
+        height_m: Of the person.
+        config: See there.
+    """
+
+    def __init__(self, *, height_m: float, config: EstimatorConfig | None = None) -> None:
+        self._config = config or EstimatorConfig()
+        self._scale = height_m / 1.70
+        self._solver = BodySolver(MODEL)
+        self._points = POINT_OFFSETS * self._scale
+        self.lengths = SessionLengths()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the person."""
+        self.lengths.reset()
+        self.forget_pose()
+
+    def forget_pose(self) -> None:
+        """Forget how the person stood; their lengths stay."""
+        self._last: BodyEstimate | None = None
+        self._turning = np.zeros((_COUNT, 3))
+        self._moving = np.zeros(3)
+        self._feet = PlantedFeet()
+        self._lost_s = np.zeros(len(_LIMBS) + 1)
+
+    def offsets(self) -> Array:
+        """Return parent_from_joint (N, 3) of the person as known so far, metres."""
+        return self.lengths.stretched(OFFSETS) * self._scale
+
+    def step(
+        self,
+        points: Array,
+        image: ImageLandmarks,
+        seen: Array,
+        *,
+        focal_px: float,
+        step_s: float,
+        measured: bool = False,
+    ) -> BodyEstimate:
+        """Return where the person is.
+
+        Args:
+            points: (33, 3) the tracker's points in space, its own axes.
+            image: The same on the image.
+            seen: (33,) in [0, 1].
+            focal_px: Focal length.
+            step_s: Seconds since the last frame.
+            measured: Whether `points` are measured, in the camera's axes, and not a guess.
+        """
+        first = self._last is None
+        sight = np.eye(3) if measured else _sight(image, seen, focal_px)
+
+        def start() -> tuple[Array, Array]:
+            return self._start(points @ sight.T, image, seen, focal_px)
+
+        rotations, root = start() if self._last is None else self._forecast(self._last, step_s)
+        problem = self._problem(points, image, seen, rotations, root, focal_px, step_s)
+        if measured:
+            problem.seen[:, 3] = points[POINTS, 2]
+            problem.seen[:, 4] = (seen[POINTS] > _LEAST_SEEN) / self._config.across_m
+        if first:
+            solution = self._begin(problem, rotations, root)
+        else:
+            solution = self._solver.solve(problem, rotations, root)
+        if not first:
+            solution = self._caught_up(problem, solution)
+            solution = self._second_try(problem, solution, start, step_s)
+        self._remember(solution, 0.0 if first else step_s)
+        self.lengths.add(solution, step_s)
+        world, places = _forward(self.offsets(), solution.rotations, solution.root)
+        shown = np.zeros((33, 3))
+        carried = (world[MODEL.point_joints] @ self._points[..., None])[..., 0]
+        shown[POINTS] = places[MODEL.point_joints] + carried
+        self._last = BodyEstimate(
+            rotations=solution.rotations,
+            root=solution.root,
+            residuals=solution.residuals,
+            world=world,
+            points=shown,
+            sight=sight,
+        )
+        return self._last
+
+    def _start(
+        self, points: Array, image: ImageLandmarks, seen: Array, focal_px: float
+    ) -> tuple[Array, Array]:
+        """Return rotations (N, 4) and root (3,) by the closed form, without a memory."""
+        rotations, _ = complete(
+            solve(points, seen),
+            points,
+            (None, None),
+            head=None,
+            expressions=None,
+            palms=Palms(shown=np.zeros(2, bool)),
+        )
+        placed = hips_in_camera(points * self._scale, image, seen, focal_px)
+        if placed is None:
+            ray = _trunk_ray(image, seen, focal_px)
+            placed = _USUAL_M * np.array([ray[0], ray[1], -1.0])
+        return rotations[ROWS], placed
+
+    def _anchors(self, seen: Array, step_s: float) -> Array:
+        if self._last is None:
+            return np.zeros((_SEEN, 6))
+        sure = (seen[:, 2] > 0) * 1.0
+        return self._feet.anchors(seen[:, :2], sure, self._last.points[POINTS], step_s)
+
+    def _begin(self, problem: BodyProblem, rotations: Array, root: Array) -> BodySolution:
+        """Return the solution that owes nothing to the past: from coarse to fine."""
+        free = replace(
+            problem,
+            forecast_weights=np.full((_COUNT, 3), 0.5),
+            root_weights=np.zeros(3),
+            iterations=10,
+            ray_scale=20 * problem.ray_scale,
+        )
+        coarse = self._solver.solve(free, rotations, root)
+        fine = replace(free, ray_scale=problem.ray_scale, forecast=coarse.rotations)
+        return self._solver.solve(fine, coarse.rotations, coarse.root)
+
+    def _forecast(self, last: BodyEstimate, step_s: float) -> tuple[Array, Array]:
+        turned = quat.from_rotation_vector(self._turning * step_s)
+        rotations = quat.normalize(quat.multiply(last.rotations, turned))
+        return rotations, last.root + self._moving * step_s
+
+    def _problem(
+        self,
+        points: Array,
+        image: ImageLandmarks,
+        seen: Array,
+        rotations: Array,
+        root: Array,
+        focal_px: float,
+        step_s: float,
+    ) -> BodyProblem:
+        c = self._config
+        width, height = image.size_px
+        sure = np.where(seen[POINTS] > _LEAST_SEEN, seen[POINTS], 0.0)
+        table = np.zeros((_SEEN, 5))
+        table[:, :2] = (image.uv[POINTS] - 0.5) * (width / focal_px, -height / focal_px)
+        away = max(-float(root[2]), 0.2)
+        table[:, 2] = sure * away / c.across_m
+        table[:, 3], sigma = depth_hints(table[:, :2], points[POINTS], sure, away_m=away)
+        table[:, 4] = sure / (c.depth_share * sigma)
+        late = np.sqrt(max(step_s, 1e-3) * 30)
+        speed = np.abs(self._turning)
+        forecast_weights = 1 / (late * (c.turn_rad + c.turn_gain * speed))
+        moving = np.abs(self._moving)
+        root_weights = 1 / (late * (np.array([c.root_m, c.root_m, c.away_m]) + _gains(c) * moving))
+        return BodyProblem(
+            offsets=self.offsets(),
+            points=self._points,
+            seen=table,
+            anchors=self._anchors(table, step_s),
+            forecast=rotations,
+            forecast_weights=forecast_weights,
+            neutral=_neutral(rotations),
+            neutral_weights=NEUTRAL_WEIGHTS,
+            root=root,
+            root_weights=root_weights,
+            bias_weight=10.0,
+            anchor_scale=8.0,
+        )
+
+    def _caught_up(self, problem: BodyProblem, first: BodySolution) -> BodySolution:
+        """Return the better of `first` and a search that begins coarsely, where it is far off.
+
+        What has moved further than a robust weight reaches would be left behind as an outlier.
+        """
+        if _misfit(first).max() < _FAR_OFF:
+            return first
+        coarse = replace(
+            problem,
+            ray_scale=8 * problem.ray_scale,
+            forecast_weights=0.3 * problem.forecast_weights,
+            root_weights=0.3 * problem.root_weights,
+            anchors=np.zeros((_SEEN, 6)),
+            iterations=6,
+        )
+        near = self._solver.solve(coarse, first.rotations, first.root)
+        fine = self._solver.solve(
+            replace(problem, forecast=near.rotations, root=near.root), near.rotations, near.root
+        )
+        return fine if _cost(fine, problem) < 0.9 * _cost(first, problem) else first
+
+    def _second_try(
+        self,
+        problem: BodyProblem,
+        first: BodySolution,
+        start: Callable[[], tuple[Array, Array]],
+        step_s: float,
+    ) -> BodySolution:
+        """Return the better of `first` and what begins without memory where `first` is far off.
+
+        A limb that has passed the plane of the image is a local minimum: it leans to the camera
+        where it should lean away, or the other way round.
+        """
+        self._lost_s = np.where(_misfit(first) > _FAR_OFF, self._lost_s + step_s, 0.0)
+        late = self._lost_s > _PATIENCE_S
+        if not late.any():
+            return first
+        self._lost_s[late] = 0.0
+        rotations, root = start()
+        if late[-1]:  # the trunk: nothing can be kept
+            whole = self._begin(problem, rotations, root)
+            return whole if _cost(whole, problem) < 0.8 * _cost(first, problem) else first
+        lost = (_LIMB_OF_JOINT @ late) > 0
+        rotations = np.where(lost[:, None], rotations, first.rotations)
+        free = replace(
+            problem,
+            forecast=rotations,
+            forecast_weights=np.where(lost[:, None], 0.5, problem.forecast_weights),
+        )
+        second = self._solver.solve(free, rotations, first.root)
+        return second if _cost(second, problem) < 0.8 * _cost(first, problem) else first
+
+    def _remember(self, solution: BodySolution, step_s: float) -> None:
+        if self._last is None or step_s <= 0:
+            return
+        between = quat.multiply(quat.conjugate(self._last.rotations), solution.rotations)
+        share = blend_amount(4.0, step_s)
+        self._turning += share * (quat.to_rotation_vector(between) / step_s - self._turning)
+        self._moving += share * ((solution.root - self._last.root) / step_s - self._moving)
+
+
+def _trunk_ray(image: ImageLandmarks, seen: Array, focal_px: float) -> Array:
+    sure = np.maximum(seen[_TRUNK], 1e-3)
+    u, v = sure @ image.uv[_TRUNK] / sure.sum()
+    width, height = image.size_px
+    return np.array([(u - 0.5) * width, (0.5 - v) * height]) / focal_px
+
+
+def _sight(image: ImageLandmarks, seen: Array, focal_px: float) -> Array:
+    """Return the axes (3, 3) that look at the person, camera_from_sight."""
+    return line_of_sight_frame(_trunk_ray(image, seen, focal_px))
+
+
+def _forward(offsets: Array, rotations: Array, root: Array) -> tuple[Array, Array]:
+    """Return camera_from_joint (N, 3, 3) and the joints' places (N, 3)."""
+    local = matrix_of(rotations)
+    world, places = local.copy(), np.tile(root, (_COUNT, 1))
+    for j, parent in enumerate(_PARENTS):
+        if parent >= 0:
+            world[j] = world[parent] @ local[j]
+            places[j] = places[parent] + world[parent] @ offsets[j]
+    return world, places
+
+
+def _misfit(solution: BodySolution) -> Array:
+    """Return the mean square of what is left over (5,): of each limb, then of trunk and head."""
+    square = solution.residuals[:, :3] ** 2
+    worst = np.maximum(square[:, 0] + square[:, 1], square[:, 2])
+    return np.asarray(worst @ _LIMB_OF_POINT / _PER_LIMB)
+
+
+def _cost(solution: BodySolution, problem: BodyProblem) -> float:
+    """Return how far a solution is from what is measured, as the solver counts it."""
+    square = solution.residuals[:, :3] ** 2
+    across, deep = square[:, 0] + square[:, 1], square[:, 2]
+    across = across / (1 + across / problem.ray_scale**2)
+    deep = deep / (1 + deep / problem.depth_scale**2)
+    return float((across + deep).sum())
+
+
+def _gains(c: EstimatorConfig) -> Array:
+    return np.array([c.root_gain, c.root_gain, c.away_gain])
+
+
+def _neutral(rotations: Array) -> Array:
+    """Return neutral rotation vectors (N, 3): a collar bone follows its upper arm."""
+    neutral = np.zeros((_COUNT, 3))
+    along = matrix_of(rotations[_ARMS])[:, :, 0] * np.array([[1.0], [-1.0]])
+    along = (matrix_of(rotations[_COLLARS]) @ along[..., None])[..., 0]
+    side = np.array([1.0, -1.0])
+    raised = np.where(along[:, 1] > 0, _RAISE, _LOWER) * along[:, 1] * side
+    neutral[_COLLARS, 1] = -_FORWARD * along[:, 2] * side
+    neutral[_COLLARS, 2] = raised
+    return neutral

@@ -1,0 +1,387 @@
+"""One person's landmarks, frame by frame, to a smooth pose on the canonical skeleton."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from twinsdk.core import quat
+from twinsdk.core.arrays import F32, Array
+from twinsdk.core.expressions import EXPRESSION_COUNT
+from twinsdk.core.frame import TrackingState
+from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES, ImageLandmarks, Landmarks
+from twinsdk.core.observation import Observation
+from twinsdk.core.pose import Pose
+from twinsdk.errors import ValueRangeError
+from twinsdk.motion.filters.glide import GlideConfig, RotationGlide
+from twinsdk.motion.fitting.body import ROWS
+from twinsdk.motion.fitting.estimate import BodyEstimate, BodyEstimator
+from twinsdk.motion.fitting.gravity import CameraPitch
+from twinsdk.motion.fitting.head import NeutralFace, face_rotation, line_of_sight
+from twinsdk.motion.fitting.learnt import Learnt
+from twinsdk.motion.fitting.limits import speed_limits
+from twinsdk.motion.fitting.person import OwnSkeleton
+from twinsdk.motion.fitting.points import BODY, FACE_POINTS, HAND, JOINT
+from twinsdk.motion.fitting.presence import Presence, group_confidence
+from twinsdk.motion.fitting.rest import GROUP_OF_JOINT, GROUPS, idle_rotations, upright_thigh
+from twinsdk.motion.fitting.root import RootFollower, lowest_sole
+from twinsdk.motion.fitting.sides import Sides
+from twinsdk.motion.fitting.solve import Palms, complete, points_of
+from twinsdk.motion.vectors import smoothstep, turn_x, turn_y
+
+__all__ = ["BodyFitter", "Fit", "FitConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """How landmarks become a pose.
+
+    Attributes:
+        height_m: Of the person, shoes on; asked for once, since one camera cannot tell a small
+            person from a distant one.
+        fov_deg: The camera's horizontal field of view; 60 is a usual webcam.
+        seen_above: Visibility above which a part counts as seen.
+        unseen_below: Visibility below which it counts as unseen; the gap keeps it from flickering.
+        fade_in_s: Seconds from rest to what is seen.
+        fade_out_s: Seconds from what was last seen to rest.
+        hold_s: Seconds a lost person's pose is held before it eases to rest.
+        smoothing: Filter of the joint rotations.
+        camera_pitch_deg: How far the camera looks down; None learns it from people who stand.
+    """
+
+    height_m: float = 1.70
+    fov_deg: float = 60.0
+    seen_above: float = 0.6
+    unseen_below: float = 0.4
+    fade_in_s: float = 0.25
+    fade_out_s: float = 0.4
+    hold_s: float = 0.7
+    smoothing: GlideConfig = field(default_factory=lambda: GlideConfig(min_hz=1.0, gain=0.75))
+    camera_pitch_deg: float | None = None
+
+    def __post_init__(self) -> None:
+        checks = (
+            ("height_m", 0.3 <= self.height_m <= 3.0, "0.3 to 3 m"),
+            ("fov_deg", 10 <= self.fov_deg <= 150, "10 to 150 degrees"),
+            ("seen_above", 0 < self.unseen_below <= self.seen_above < 1, "0 < off <= on < 1"),
+            ("fade_in_s", self.fade_in_s > 0 and self.fade_out_s > 0, "above 0 s"),
+            ("hold_s", self.hold_s >= 0, "0 s or more"),
+            ("camera_pitch_deg", abs(self.camera_pitch_deg or 0) <= 60, "-60 to 60 degrees"),
+        )
+        for name, ok, wanted in checks:
+            if not ok:
+                raise ValueRangeError(f"{name}: expected {wanted}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fit:
+    """What one observation says of a person.
+
+    Attributes:
+        pose: On the canonical joints with the person's own lengths as far as they are known: the
+            skeleton is another object whenever they change, which is seldom. The root is in the
+            world, soles on y = 0.
+        joint_confidence: (55,) in [0, 1]; 0 is a joint at rest because it is unseen.
+        confidence: In [0, 1], the mean over the body's parts.
+        state: TRACKING, PARTIAL, HOLDING or IDLE.
+        expressions: (52,); the last seen while the face is briefly lost, zeros before.
+    """
+
+    pose: Pose
+    joint_confidence: F32
+    confidence: float
+    state: TrackingState
+    expressions: F32
+
+
+_TORSO = [BODY[n] for n in ("leftShoulder", "rightShoulder")]
+_HIPS = [BODY["leftHip"], BODY["rightHip"]]
+_EARS = [BODY["leftEar"], BODY["rightEar"]]
+_HANGING = 0.35  # cosine: a head hangs at most 20 degrees below level with the trunk upright
+_THIGHS = [JOINT["leftUpperLeg"], JOINT["rightUpperLeg"]]
+_SHANKS = [GROUPS.index("leftShank"), GROUPS.index("rightShank")]
+_FINGERS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers")]
+_PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
+_LONGEST_STEP_S = 1.0
+
+
+class BodyFitter:
+    """Follows one person: give it every observation in order, get a pose each time.
+
+    A frame with the same timestamp as the last, or an earlier one, changes nothing: the last fit is
+    returned, and time goes on from there.
+    """
+
+    def __init__(self, config: FitConfig | None = None) -> None:
+        self.config = config or FitConfig()
+        self._own = OwnSkeleton(height_m=self.config.height_m)
+        self._idle = idle_rotations()
+        self._presence = Presence(
+            on=self.config.seen_above,
+            off=self.config.unseen_below,
+            fade_in_s=self.config.fade_in_s,
+            fade_out_s=self.config.fade_out_s,
+        )
+        self._filter = RotationGlide(self.config.smoothing)
+        self._pitch = CameraPitch(fixed_deg=self.config.camera_pitch_deg)
+        self._neutral = NeutralFace()
+        self._sides = Sides()
+        self._half_width = float(np.tan(np.radians(self.config.fov_deg) / 2))
+        self._estimator = BodyEstimator(height_m=self.config.height_m)
+        self._root = RootFollower()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the person: the next one seen starts at the origin."""
+        for part in (
+            self._presence,
+            self._filter,
+            self._sides,
+            self._pitch,
+            self._neutral,
+            self._estimator,
+            self._own,
+            self._root,
+        ):
+            part.reset()
+        self._good = self._idle.copy()
+        self._hand_trust = np.ones(2)
+        self._hand_haste = np.ones(2)
+        self._expressions = np.zeros(EXPRESSION_COUNT, np.float32)
+        self._last_ns: int | None = None
+        self._last: Fit | None = None
+        self._unseen_s = np.inf
+
+    def learnt(self) -> Learnt:
+        """Return what is known of the person and the camera by now."""
+        return Learnt.of(self._estimator.lengths, self._pitch.learnt)
+
+    def begin_with(self, learnt: Learnt) -> None:
+        """Start from what another session learnt; to be called before the first step."""
+        self._estimator.lengths.begin_with(*learnt.logs())
+        self._own.take(self._estimator.lengths)
+        if learnt.camera_pitch_deg is not None:
+            self._pitch.begin_with(float(np.radians(learnt.camera_pitch_deg)))
+
+    def relearn(self) -> None:
+        """Forget the person's lengths and how they hold their head, not where they are."""
+        for part in (self._estimator.lengths, self._own, self._neutral):
+            part.reset()
+
+    def step(self, observation: Observation) -> Fit:
+        """Return the pose at the observation's time.
+
+        Raises:
+            LandmarkError: Landmarks are not those of a body or a hand.
+        """
+        step_s = self._elapsed(observation.timestamp_ns)
+        if self._last is not None and step_s <= 0:
+            return self._last
+        observation = self._sides.put_right(observation, step_s)
+        body = observation.body
+        seen = self._seen_points(observation)
+        if body is None or (seen[_TORSO[0]] + seen[_TORSO[1]]) / 2 < self.config.unseen_below:
+            return self._unseen(step_s)
+        points = points_of(body, BODY_NAMES)
+        if not _upright_in_itself(points):
+            return self._unseen(step_s)
+        if self._unseen_s > self.config.hold_s:
+            self._estimator.forget_pose()
+        hands = (_hand(observation.left_hand), _hand(observation.right_hand))
+        self._look(seen, hands, observation.image_face is not None, step_s)
+        image = observation.image_body or _pictured(points)
+        focal_px = image.size_px[0] / 2 / self._half_width
+        estimate = self._estimator.step(
+            points,
+            image,
+            seen,
+            focal_px=focal_px,
+            step_s=step_s,
+            measured=observation.measured,
+        )
+        self._pitch.add(estimate.points, seen, step_s)
+        if self._last is None:
+            self._pitch.start()
+        self._own.step(self._estimator.lengths, step_s)
+        self._solve(points, estimate, hands, observation, step_s)
+        if observation.expressions is not None:
+            self._expressions = np.clip(observation.expressions, 0, 1)
+        self._unseen_s = 0.0
+        state = (
+            TrackingState.TRACKING if self._presence.seen[_MAIN].all() else TrackingState.PARTIAL
+        )
+        there = None if observation.image_body is None else estimate.root
+        return self._finish(state, there, step_s)
+
+    def _elapsed(self, timestamp_ns: int) -> float:
+        last, self._last_ns = self._last_ns, timestamp_ns
+        if last is None:
+            return 0.0
+        return min((timestamp_ns - last) / 1e9, _LONGEST_STEP_S)
+
+    def _seen_points(self, observation: Observation) -> Array:
+        """Return how surely each body point is seen (33,): visible and within the image."""
+        if observation.body is None:
+            return np.zeros(len(BODY_NAMES))
+        seen = observation.body.visibility.astype(np.float64)
+        if observation.image_body is not None:
+            seen = seen * observation.image_body.inside()
+        return seen
+
+    def _look(
+        self, seen: Array, hands: tuple[Array | None, Array | None], face: bool, step_s: float
+    ) -> None:
+        found = np.array([hand is not None for hand in hands]) * (self._hand_trust > _TRUSTED)
+        confidence = group_confidence(seen, found, face)
+        if self._last is None:
+            self._presence.start(confidence)
+        else:
+            self._presence.step(confidence, step_s)
+
+    def _solve(
+        self,
+        points: Array,
+        estimate: BodyEstimate,
+        hands: tuple[Array | None, Array | None],
+        observation: Observation,
+        step_s: float,
+    ) -> None:
+        """Refresh the rotations of what is seen; what is not keeps its last good ones."""
+        present = self._presence.fresh
+        upright = self._pitch.upright()
+        # The tracker's own axes lie along the line of sight.
+        world = upright @ estimate.sight
+        turned = [None if hand is None else hand @ world.T for hand in hands]
+        joints = np.zeros((len(GROUP_OF_JOINT), 3, 3))
+        joints[ROWS] = upright @ estimate.world
+        hand_px = _palm_px(observation)
+        rotations, trust = complete(
+            joints,
+            points @ world.T,
+            (turned[0], turned[1]),
+            head=self._head(observation.image_face, step_s),
+            expressions=observation.expressions,
+            palms=Palms(shown=present[_PALMS], size_px=hand_px),
+        )
+        self._hand_trust = np.where([h is None for h in hands], 1.0, trust)
+        self._hand_haste = _STIFFEST + (1 - _STIFFEST) * smoothstep(hand_px, *_SMALL_HAND_PX)
+        fresh = present[GROUP_OF_JOINT]
+        fresh[_FINGERS_OF[0]] &= trust[0] > _TRUSTED
+        fresh[_FINGERS_OF[1]] &= trust[1] > _TRUSTED
+        self._good = np.where(fresh[:, None], rotations, self._good)
+
+    def _head(self, face: ImageLandmarks | None, step_s: float) -> Array | None:
+        """Return the head's world rotation (3, 3) from the face's own points, or None."""
+        seen = None if face is None else face_rotation(face)
+        if face is None or seen is None:
+            return None
+        u, v = (float(x) for x in face.uv[FACE_POINTS].mean(0))
+        width, height = face.size_px
+        right, up = line_of_sight(u, v, half_width=self._half_width, aspect=width / height)
+        return self._neutral.level(
+            self._pitch.upright() @ turn_y(-right) @ turn_x(up) @ seen, step_s
+        )
+
+    def _unseen(self, step_s: float) -> Fit:
+        self._unseen_s += step_s
+        held = self._last is not None and self._unseen_s <= self.config.hold_s
+        if not held:
+            self._presence.step(np.zeros(len(GROUPS)), step_s)
+            self._expressions = self._expressions * np.float32(np.exp(-step_s / 0.3))
+        state = TrackingState.HOLDING if held else TrackingState.IDLE
+        return self._finish(state, None, step_s, seen=False)
+
+    def _finish(
+        self, state: TrackingState, place: Array | None, step_s: float, *, seen: bool = True
+    ) -> Fit:
+        weights = self._presence.weights
+        shown = self._fade(weights[GROUP_OF_JOINT])
+        smooth = self._filter.step(
+            shown,
+            step_s,
+            haste=self._haste()[GROUP_OF_JOINT],
+            max_speed=speed_limits(None if self._last is None else self._last.pose, shown),
+        )
+        root = self._root.step(
+            place,
+            sole=lowest_sole(smooth[ROWS], self._own.offsets, scale=self.config.height_m / 1.70),
+            legs=float(weights[_SHANKS].min()),
+            upright=self._pitch.upright(),
+            step_s=step_s,
+        )
+        sure = weights * self._presence.confidence * float(seen)
+        fit = Fit(
+            pose=Pose(
+                skeleton=self._own.skeleton,
+                rotations=quat.positive(smooth).astype(np.float32),
+                root_translation=root.astype(np.float32),
+            ),
+            joint_confidence=np.clip(sure[GROUP_OF_JOINT], 0, 1).astype(np.float32),
+            confidence=float(np.clip(sure.mean(), 0, 1)),
+            state=state,
+            expressions=self._expressions,
+        )
+        self._last = fit
+        return fit
+
+    def _haste(self) -> Array:
+        """Return how quickly each of `GROUPS` follows (16,): what is less sure is held stiller."""
+        haste = _STIFFEST + (1 - _STIFFEST) * self._presence.confidence
+        haste[_FINGERS] = np.minimum(haste[_FINGERS], self._hand_haste)
+        haste[_PALMS] = np.minimum(haste[_PALMS], self._hand_haste)
+        # What is fading moves by its weight, which is smooth already.
+        return np.where(self._presence.seen, haste, 1.0)
+
+    def _fade(self, weights: Array) -> Array:
+        """Return the last good rotations (55, 4), drawn to rest where their weight (55,) is low."""
+        if (weights == 1).all():
+            return self._good
+        rest = self._idle.copy()
+        rest[_THIGHS] = upright_thigh(_mixed(rest[:1], self._good[:1], weights[:1])[0])
+        return _mixed(rest, self._good, weights)
+
+
+def _hand(hand: Landmarks | None) -> Array | None:
+    return None if hand is None else points_of(hand, HAND_NAMES)
+
+
+def _mixed(a: Array, b: Array, share: Array) -> Array:
+    """Return the rotations (J, 4) on the way from `a` to `b`, `share` (J,) of it, in [0, 1]."""
+    near = np.where(((a * b).sum(-1) < 0)[:, None], -b, b)
+    mixed = a + share[:, None] * (near - a)
+    unit: Array = mixed / np.sqrt((mixed * mixed).sum(-1, keepdims=True))
+    return unit
+
+
+def _upright_in_itself(points: Array) -> bool:
+    """Return whether the head is on the shoulders and not below, as in bodies seen in hands."""
+    hips, shoulders = points[_HIPS].sum(0), points[_TORSO].sum(0)
+    trunk, neck = shoulders - hips, points[_EARS].sum(0) - shoulders
+    return bool(trunk @ neck > -_HANGING * np.sqrt((trunk @ trunk) * (neck @ neck)))
+
+
+def _palm_px(observation: Observation) -> Array:
+    """Return the length of each palm on the image (2,), pixels; without an image, large."""
+    out = np.full(2, 1e3)
+    for side, image in enumerate((observation.image_left_hand, observation.image_right_hand)):
+        if image is not None:
+            span = (image.uv[_KNUCKLE] - image.uv[0]) * image.size_px
+            out[side] = float(np.hypot(span[0], span[1]))
+    return out
+
+
+def _pictured(points: Array) -> ImageLandmarks:
+    """Return where points (33, 3) would lie on a picture: for trackers that give none."""
+    away = _USUAL_M - points[:, 2]
+    uv = np.asarray(0.5 + points[:, :2] / away[:, None] * (0.5, -0.5), np.float32)
+    return ImageLandmarks(names=BODY_NAMES, uv=uv, size_px=(1000, 1000))
+
+
+_USUAL_M = 3.0
+_KNUCKLE = HAND["middleMcp"]
+_TRUSTED = 0.25
+_STIFFEST = 0.25
+_SMALL_HAND_PX = (15.0, 60.0)  # palms of few pixels are held still, of many follow at once
+_MAIN = [i for i, name in enumerate(GROUPS) if not name.endswith(("Fingers", "Palm", "Foot"))]
+_FINGERS_OF = [GROUPS.index(f"{side}Fingers") == GROUP_OF_JOINT for side in ("left", "right")]

@@ -1,0 +1,95 @@
+"""Which parts of a person are seen: visibility and in-frame, with hysteresis, fading in time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twinsdk.core.arrays import Array
+from twinsdk.motion.filters.smooth import blend_amount
+from twinsdk.motion.fitting.points import BODY
+from twinsdk.motion.fitting.rest import GROUPS
+from twinsdk.motion.vectors import smoothstep
+
+__all__ = ["Presence", "group_confidence"]
+
+
+def _pair(part: str) -> list[int]:
+    return [BODY[f"left{part}"], BODY[f"right{part}"]]
+
+
+_SHOULDERS, _HIPS = _pair("Shoulder"), _pair("Hip")
+_ELBOWS, _WRISTS, _INDEXES, _PINKIES = (_pair(p) for p in ("Elbow", "Wrist", "Index", "Pinky"))
+_KNEES, _ANKLES, _HEELS, _TOES = (_pair(p) for p in ("Knee", "Ankle", "Heel", "FootIndex"))
+_FACE = [BODY[n] for n in ("nose", "leftEye", "rightEye", "leftEar", "rightEar")]
+_HAND_SHOWS_ARM, _WRIST_SHOWS_ELBOW = 0.9, 0.9
+_FACE_SHARE = np.full(len(_FACE), 1 / len(_FACE))
+
+
+def group_confidence(points: Array, hands: Array, face: bool) -> Array:
+    """Return how surely each of `GROUPS` is seen (16,), each no surer than what carries it.
+
+    Args:
+        points: (33,) visibility of the body points, 0 outside the image.
+        hands: (2,) whether each hand's own points were found and believed.
+        face: Whether the face's own points were found.
+    """
+    found = hands.astype(np.float64)
+    torso = (points[_SHOULDERS[0]] + points[_SHOULDERS[1]]) / 2
+    head = max(float(points[_FACE] @ _FACE_SHARE), float(face))
+    # A hand found by its own tracker shows that the arm's end is there, and between a shoulder and
+    # a wrist that are seen an elbow below the picture's edge has little freedom left.
+    wrists = np.maximum(points[_WRISTS], _HAND_SHOWS_ARM * found)
+    elbows = np.maximum(points[_ELBOWS], _WRIST_SHOWS_ELBOW * wrists)
+    arm = np.minimum(points[_SHOULDERS], elbows)
+    forearm = np.minimum(arm, wrists)
+    knuckles = np.minimum(points[_INDEXES], points[_PINKIES])
+    palm = np.minimum(forearm, np.maximum(knuckles, found))
+    fingers = np.minimum(forearm, found)
+    thigh = np.minimum(points[_HIPS], points[_KNEES])
+    shank = np.minimum(thigh, points[_ANKLES])
+    foot = np.minimum(shank, (points[_HEELS] + points[_TOES]) / 2)
+    return np.concatenate([[torso, head], arm, forearm, palm, fingers, thigh, shank, foot])
+
+
+class Presence:
+    """Follows what is seen: on above one threshold, off below another, weights easing between.
+
+    Attributes:
+        seen: (16,) bool, which of `GROUPS` count as seen.
+        fresh: (16,) bool, those whose points in this very frame may be believed.
+        confidence: (16,) smoothed, in [0, 1].
+    """
+
+    def __init__(self, *, on: float, off: float, fade_in_s: float, fade_out_s: float) -> None:
+        self._on, self._off = on, off
+        self._fade_in_s, self._fade_out_s = fade_in_s, fade_out_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Nothing is seen."""
+        self.seen = np.zeros(len(GROUPS), bool)
+        self.fresh = self.seen
+        self.confidence = np.zeros(len(GROUPS))
+        self._linear = np.zeros(len(GROUPS))
+
+    def start(self, confidence: Array) -> None:
+        """Begin with what is seen at once, without fading in."""
+        self.confidence = confidence.copy()
+        self.seen = confidence > (self._on + self._off) / 2
+        self.fresh = self.seen
+        self._linear = self.seen.astype(np.float64)
+
+    def step(self, confidence: Array, step_s: float) -> None:
+        """Take the next frame's confidence (16,), `step_s` seconds after the last."""
+        self.confidence = self.confidence + blend_amount(3.0, step_s) * (
+            confidence - self.confidence
+        )
+        self.seen = np.where(self.seen, self.confidence > self._off, self.confidence > self._on)
+        self.fresh = self.seen & (confidence > self._off)
+        rate = np.where(self.seen, step_s / self._fade_in_s, -step_s / self._fade_out_s)
+        self._linear = np.minimum(np.maximum(self._linear + rate, 0.0), 1.0)
+
+    @property
+    def weights(self) -> Array:
+        """How far each group shows what is seen (1) and not rest (0), (16,)."""
+        return smoothstep(self._linear, 0, 1)

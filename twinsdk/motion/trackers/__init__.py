@@ -1,0 +1,1 @@
+"""A headset, controllers and trackers to a whole body."""
