@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from twinsdk.avatar import AvatarSpec, generate_avatar
+from twinsdk.core import quat
 from twinsdk.core.expressions import EXPRESSION_NAMES
 from twinsdk.core.humanoid import HUMANOID_NAMES, mirrored
 from twinsdk.errors import AvatarError
@@ -141,6 +142,25 @@ def test_left_expressions_move_the_left_side(avatar):
             offsets = avatar.morphs.offsets[EXPRESSION_NAMES.index(name + side)]
             size = np.linalg.norm(offsets, axis=1)
             assert np.average(avatar.mesh.vertices[:, 0], weights=size) * sign > 0.005
+
+
+@pytest.mark.parametrize(
+    ("way", "axis", "degrees"),
+    [("Up", 0, -22), ("Down", 0, 22), ("Out", 1, 30), ("In", 1, -30)],
+)
+def test_a_gaze_turns_the_eyeballs_about_their_centres(avatar, way, axis, degrees):
+    eyes = part(avatar, "eyes")
+    for side, sign in (("Left", 1), ("Right", -1)):
+        eye = eyes[sign * avatar.mesh.vertices[eyes, 0] > 0]
+        rest = avatar.mesh.vertices[eye]
+        moved = rest + avatar.morphs.offsets[EXPRESSION_NAMES.index(f"eyeLook{way}{side}"), eye]
+        centre = (rest.min(0) + rest.max(0)) / 2
+        u, _, vt = np.linalg.svd((moved - centre).T @ (rest - centre))
+        turn = quat.to_rotation_vector(quat.from_matrix(u @ vt))
+        expected = np.zeros(3)
+        expected[axis] = np.radians(degrees) * (sign if axis else 1)
+        np.testing.assert_allclose(turn, expected, atol=0.01)
+        np.testing.assert_allclose((moved - rest).mean(0), 0, atol=1e-3)
 
 
 def test_teeth_tongue_and_lashes_go_with_jaw_and_lids(avatar):

@@ -7,29 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from twinsdk.avatar.base import Base, load_base
+from twinsdk.avatar.base import load_base
 from twinsdk.avatar.body import shape_body
 from twinsdk.avatar.dress import SOLE_M, cover_field, dress_body, outfit_of
 from twinsdk.avatar.face import face_parts, skin_parts
 from twinsdk.avatar.hair import hair_parts
 from twinsdk.avatar.library import GENERATOR_VERSION
+from twinsdk.avatar.morphs import expression_morphs
 from twinsdk.avatar.parts import Part
-from twinsdk.avatar.rig import TPose, bake_t_pose
+from twinsdk.avatar.rig import bake_t_pose
 from twinsdk.avatar.spec import AvatarSpec
 from twinsdk.avatar.springs import spring_meta, with_chains
 from twinsdk.avatar.texture import paint_materials
-from twinsdk.core.arrays import F32, Array
-from twinsdk.core.avatar import Avatar, Material, Mesh, Morphs, Skin
-from twinsdk.core.expressions import EXPRESSION_NAMES
+from twinsdk.core.arrays import F32
+from twinsdk.core.avatar import Avatar, Material, Mesh, Skin
 from twinsdk.core.humanoid import HUMANOID_NAMES
 from twinsdk.core.skeleton import Skeleton
 
 __all__ = ["generate_avatar"]
-
-# Morphs move the face only: they fade where the share of head, jaw, eyes and neck falls below the
-# second figure and are gone at the first.
-_FACE_SHARE = (0.5, 0.9)
-_FACE_JOINTS = ("neck", "head", "jaw", "leftEye", "rightEye")
 
 
 def generate_avatar(
@@ -70,7 +65,7 @@ def generate_avatar(
         skeleton=skeleton,
         mesh=_mesh(parts),
         skin=_skin(parts, skeleton),
-        morphs=_morphs(base, pose, parts),
+        morphs=expression_morphs(base, pose, parts),
         humanoid={name: name for name in HUMANOID_NAMES},
         meta=meta,
     )
@@ -116,20 +111,6 @@ def _skin(parts: list[Part], skeleton: Skeleton) -> Skin:
         weights=kept / kept.sum(1, keepdims=True),
         inverse_bind=inverse_bind,
     )
-
-
-def _morphs(base: Base, pose: TPose, parts: list[Part]) -> Morphs:
-    face = pose.weights[:, [HUMANOID_NAMES.index(name) for name in _FACE_JOINTS]].sum(1)
-    movable = np.interp(face, _FACE_SHARE, (0.0, 1.0))[:, None]
-    count = sum(len(part.vertices) for part in parts)
-    offsets: F32 = np.zeros((len(EXPRESSION_NAMES), count, 3), np.float32)
-    for e, name in enumerate(EXPRESSION_NAMES):
-        moved: Array = np.einsum("vij,vj->vi", pose.turns, base.target(f"face/{name}")) * movable
-        row = 0
-        for part in parts:
-            offsets[e, row : row + len(part.vertices)] = part.mix @ moved
-            row += len(part.vertices)
-    return Morphs(names=EXPRESSION_NAMES, offsets=offsets)
 
 
 def _meta(spec: AvatarSpec) -> dict[str, Any]:
