@@ -70,3 +70,22 @@ def test_a_foot_that_is_not_seen_is_not_held():
     sure = np.ones(len(POINTS))
     sure[FOOT["left"]] = 0.1
     assert not follow(lambda _: np.zeros(3), sure=sure)[:, FOOT["left"]].any()
+
+
+def test_an_ankle_alone_tells_where_a_foot_stands_whose_toes_are_out_of_the_picture():
+    sure = np.ones(len(POINTS))
+    sure[FOOT["left"][1:]] = 0.0
+    anchors = follow(lambda _: np.zeros(3), sure=sure)
+    assert (anchors[-1, FOOT["left"][0], 3:] > 0).all()
+    assert not anchors[:, FOOT["left"][1:]].any()
+
+
+def test_a_camera_that_looks_down_does_not_raise_the_foot_further_away():
+    feet, pitch = PlantedFeet(), np.radians(30)
+    points = standing()
+    up = np.array([0.0, np.cos(pitch), np.sin(pitch)])
+    # Half a metre further from the camera on level ground is up in its picture.
+    points[FOOT["left"]] += 0.5 * np.array([0.0, np.sin(pitch), -np.cos(pitch)])
+    for _ in range(10):
+        feet.anchors(points[:, :2] / -points[:, 2:], np.ones(len(POINTS)), points, STEP_S, up)
+    assert feet.held.all()

@@ -18,6 +18,7 @@ from twinsdk.errors import ModelMissingError
 from twinsdk.motion import Fit
 from twinsdk.motion.filters.ahead import SteadyAhead
 from twinsdk.motion.filters.inertia import Fading, RotationFading
+from twinsdk.motion.filters.standing import StandingFeet
 from twinsdk.motion.trackers.three_points import TrackerSolver
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class MotionStage:
         self.skeleton = skeleton
         self._model = model
         self._predict_s = predict_s
+        self._feet = StandingFeet(skeleton)
         self._steady = SteadyAhead()
         self._turned = RotationFading(len(skeleton), _HANDING_S)
         self._moved = Fading((3,), _HANDING_S)
@@ -88,7 +90,7 @@ class MotionStage:
         has come to rest the model lets them live on, and hands them back without a jump.
         """
         shown = Shown(
-            pose=fit.pose,
+            pose=self._feet.step(fit.pose, fit.standing, step_s),
             joint_confidence=fit.joint_confidence,
             generated=np.zeros(len(self.skeleton), bool),
             state=fit.state,

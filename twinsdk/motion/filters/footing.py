@@ -6,10 +6,10 @@ from math import pi, sin
 
 import numpy as np
 
-from twinsdk.core import kernel, quat
 from twinsdk.core.arrays import Array
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.motion.filters.inertia import Fading
+from twinsdk.motion.filters.legs import LegPair
 
 __all__ = ["FootHolder"]
 
@@ -36,13 +36,7 @@ class FootHolder:
     """
 
     def __init__(self, skeleton: Skeleton) -> None:
-        self._skeleton = skeleton
-        self._legs = np.array(
-            [
-                [skeleton.joint(f"{side}{part}") for part in ("UpperLeg", "LowerLeg", "Foot")]
-                for side in ("left", "right")
-            ]
-        )
+        self._legs = LegPair(skeleton)
         self.reset()
 
     def reset(self) -> None:
@@ -60,17 +54,15 @@ class FootHolder:
             standing: (4,) bool, see `score.FEET`.
             step_s: Seconds since the last call.
         """
-        turns, places = self._skeleton.forward(rotations.astype(np.float32), root)
-        ankles = places[self._legs[:, 2]].astype(np.float64)
+        turns, places = self._legs.forward(rotations, root)
+        ankles = places[self._legs.ankles].astype(np.float64)
         goals = ankles.copy()
         for i, foot in enumerate(self._feet):
             other = self._feet[1 - i]
             goals[i] = self._goal(
                 foot, ankles[i], bool(standing[2 * i]), other.stepping_s is None, step_s
             )
-        if np.abs(goals - ankles).max() < 1e-5:
-            return rotations, root
-        return self._reached(rotations, turns, places, goals), root
+        return self._legs.reached(rotations, turns, places, goals), root
 
     def _goal(
         self, foot: _Foot, ankle: Array, standing: bool, may_step: bool, step_s: float
@@ -100,24 +92,3 @@ class FootHolder:
             return self._goal(foot, ankle, standing, may_step, step_s)
         foot.held[1] = ankle[1]
         return foot.held.copy()
-
-    def _reached(self, rotations: Array, turns: Array, places: Array, goals: Array) -> Array:
-        hips, knees, ankles = self._legs.T
-        # Knees go on bending the way they do; a straight one bends the way the thigh faces.
-        ahead = quat.rotate(turns[hips], np.tile(np.array([0, 0, 1], np.float32), (2, 1)))
-        between = places[knees] - (places[hips] + places[ankles]) / 2
-        upper, lower = kernel.two_bone(
-            places[hips],
-            places[knees],
-            places[ankles],
-            targets=goals.astype(np.float32),
-            poles=ahead * np.float32(0.02) + between,
-        )
-        out = np.array(rotations, np.float64)
-        above = self._skeleton.parents[hips]
-        thigh = quat.multiply(upper, turns[hips])
-        shin = quat.multiply(lower, turns[knees])
-        out[hips] = quat.multiply(quat.conjugate(turns[above]), thigh)
-        out[knees] = quat.multiply(quat.conjugate(thigh), shin)
-        out[ankles] = quat.multiply(quat.conjugate(shin), turns[ankles])
-        return out

@@ -44,6 +44,7 @@ _FAR_OFF = 8.0  # mean square of a limb's residuals beyond which another start i
 _PATIENCE_S = 0.1  # how long a limb is far off before that: a single frame may be wrong
 _LEAST_SEEN = 0.2
 _USUAL_M = 3.0
+_UP = np.array([0.0, 1.0, 0.0])
 _PARENTS = MODEL.parents.tolist()
 _TRUNK = [BODY[f"{side}{part}"] for part in ("Shoulder", "Hip") for side in ("left", "right")]
 _LIMBS = (("left", "Arm"), ("right", "Arm"), ("left", "Leg"), ("right", "Leg"))
@@ -117,6 +118,10 @@ class BodyEstimate:
 class BodyEstimator:
     """Follows one person.
 
+    Attributes:
+        lengths: What is known of their bones.
+        feet: Which of their feet stand.
+
     Args:
         height_m: Of the person.
         config: See there.
@@ -140,8 +145,9 @@ class BodyEstimator:
         self._last: BodyEstimate | None = None
         self._turning = np.zeros((_COUNT, 3))
         self._moving = np.zeros(3)
-        self._feet = PlantedFeet()
+        self.feet = PlantedFeet()
         self._lost_s = np.zeros(len(_LIMBS) + 1)
+        self._up = _UP
 
     def offsets(self) -> Array:
         """Return parent_from_joint (N, 3) of the person as known so far, metres."""
@@ -156,6 +162,7 @@ class BodyEstimator:
         focal_px: float,
         step_s: float,
         measured: bool = False,
+        up: Array = _UP,
     ) -> BodyEstimate:
         """Return where the person is.
 
@@ -166,9 +173,12 @@ class BodyEstimator:
             focal_px: Focal length.
             step_s: Seconds since the last frame.
             measured: Whether `points` are measured, in the camera's axes, and not a guess.
+            up: (3,) away from the ground, the camera's axes.
         """
+        self._up = up
         first = self._last is None
-        sight = np.eye(3) if measured else _sight(image, seen, focal_px)
+        ray = _trunk_ray(image, seen, focal_px)
+        sight = np.eye(3) if measured else line_of_sight_frame(ray)
 
         def start() -> tuple[Array, Array]:
             return self._start(points @ sight.T, image, seen, focal_px)
@@ -222,8 +232,8 @@ class BodyEstimator:
     def _anchors(self, seen: Array, step_s: float) -> Array:
         if self._last is None:
             return np.zeros((_SEEN, 6))
-        sure = (seen[:, 2] > 0) * 1.0
-        return self._feet.anchors(seen[:, :2], sure, self._last.points[POINTS], step_s)
+        last, sure = self._last.points[POINTS], (seen[:, 2] > 0) * 1.0
+        return self.feet.anchors(seen[:, :2], sure, last, step_s, self._up)
 
     def _begin(self, problem: BodyProblem, rotations: Array, root: Array) -> BodySolution:
         """Return the solution that owes nothing to the past: from coarse to fine."""
@@ -266,7 +276,8 @@ class BodyEstimator:
         speed = np.abs(self._turning)
         forecast_weights = 1 / (late * (c.turn_rad + c.turn_gain * speed))
         moving = np.abs(self._moving)
-        root_weights = 1 / (late * (np.array([c.root_m, c.root_m, c.away_m]) + _gains(c) * moving))
+        least, gain = (c.root_m, c.root_m, c.away_m), (c.root_gain, c.root_gain, c.away_gain)
+        root_weights = 1 / (late * (np.array(least) + np.array(gain) * moving))
         return BodyProblem(
             offsets=self.offsets(),
             points=self._points,
@@ -350,11 +361,6 @@ def _trunk_ray(image: ImageLandmarks, seen: Array, focal_px: float) -> Array:
     return np.array([(u - 0.5) * width, (0.5 - v) * height]) / focal_px
 
 
-def _sight(image: ImageLandmarks, seen: Array, focal_px: float) -> Array:
-    """Return the axes (3, 3) that look at the person, camera_from_sight."""
-    return line_of_sight_frame(_trunk_ray(image, seen, focal_px))
-
-
 def _forward(offsets: Array, rotations: Array, root: Array) -> tuple[Array, Array]:
     """Return camera_from_joint (N, 3, 3) and the joints' places (N, 3)."""
     local = matrix_of(rotations)
@@ -380,10 +386,6 @@ def _cost(solution: BodySolution, problem: BodyProblem) -> float:
     across = across / (1 + across / problem.ray_scale**2)
     deep = deep / (1 + deep / problem.depth_scale**2)
     return float((across + deep).sum())
-
-
-def _gains(c: EstimatorConfig) -> Array:
-    return np.array([c.root_gain, c.root_gain, c.away_gain])
 
 
 def _neutral(rotations: Array) -> Array:

@@ -86,6 +86,7 @@ class Fit:
         confidence: In [0, 1], the mean over the body's parts.
         state: TRACKING, PARTIAL, HOLDING or IDLE.
         expressions: (52,); the last seen while the face is briefly lost, zeros before.
+        standing: (2,) bool: which feet are seen to stand, left then right.
     """
 
     pose: Pose
@@ -93,6 +94,7 @@ class Fit:
     confidence: float
     state: TrackingState
     expressions: F32
+    standing: Array
 
 
 _TORSO = [BODY[n] for n in ("leftShoulder", "rightShoulder")]
@@ -103,6 +105,7 @@ _THIGHS = [JOINT["leftUpperLeg"], JOINT["rightUpperLeg"]]
 _SHANKS = [GROUPS.index("leftShank"), GROUPS.index("rightShank")]
 _FINGERS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers")]
 _PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
+_SHOWN = 0.98  # of a leg: one that fades in from rest moves, however still the person stands
 _LONGEST_STEP_S = 1.0
 
 
@@ -199,6 +202,7 @@ class BodyFitter:
             focal_px=focal_px,
             step_s=step_s,
             measured=observation.measured,
+            up=self._pitch.upright()[1],
         )
         self._pitch.add(estimate.points, seen, step_s)
         if self._last is None:
@@ -321,6 +325,7 @@ class BodyFitter:
             confidence=float(np.clip(sure.mean(), 0, 1)),
             state=state,
             expressions=self._expressions,
+            standing=self._estimator.feet.held & (weights[_SHANKS] > _SHOWN) & seen,
         )
         self._last = fit
         return fit
