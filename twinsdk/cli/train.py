@@ -18,8 +18,8 @@ EXAMPLES = """examples:
   twinsdk train settings.toml --weights mine.npz   # and write what MotionModel.load reads
   twinsdk train --pack set.npz clips/ --dev 13,09  # BVH, AMC, FBX, GLB... to a motion set
 
-Settings are TOML; docs/motion_model.md lists them. A run can be stopped at any time and goes on
-from its last checkpoint."""
+Settings are TOML; docs/motion_model.md lists them; kind = "generator" in them trains the
+generator. A run can be stopped at any time and goes on from its last checkpoint."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +48,13 @@ def run(args: argparse.Namespace) -> int:
     """Train; exit code 0 when every run is done."""
     if args.pack is not None:
         return _pack(args)
+    from twinsdk.motion.generation.flow import write_flow
+    from twinsdk.motion.generation.flow_training import (
+        GeneratorConfig,
+        arrays_of_checkpoint,
+        read_generator,
+        train_generator,
+    )
     from twinsdk.motion.model.weights import from_checkpoint, write_weights
     from twinsdk.motion.training.settings import read_config
     from twinsdk.motion.training.train import train
@@ -66,15 +73,29 @@ def run(args: argparse.Namespace) -> int:
         )
         if value is not None
     }
-    configs = [read_config(path, **changes) for path in args.settings]
+    configs = [
+        read_generator(path, **changes) or read_config(path, **changes) for path in args.settings
+    ]
     for config in configs:
-        checkpoint = train(config, report=lambda line: print(line, file=sys.stderr))
+        if isinstance(config, GeneratorConfig):
+            checkpoint = train_generator(config, report=_say)
+        else:
+            checkpoint = train(config, report=_say)
         print(checkpoint)
-        if args.weights is not None:
+        if args.weights is None:
+            continue
+        if isinstance(config, GeneratorConfig):
+            sizes, arrays, progress = arrays_of_checkpoint(checkpoint)
+            digest = write_flow(args.weights, sizes, arrays, trained=progress)
+        else:
             sizes, arrays, progress = from_checkpoint(checkpoint)
             digest = write_weights(args.weights, sizes, arrays, better=better, trained=progress)
-            print(f"{args.weights}  {digest}")
+        print(f"{args.weights}  {digest}")
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _pack(args: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ from twinsdk.motion.filters.inertia import Fading, RotationFading
 from twinsdk.motion.fitting.rest import idle_rotations
 from twinsdk.motion.generation.performances import BODY, features_of, heading, library
 
-__all__ = ["BODY_ROWS", "Performer", "posed"]
+__all__ = ["BODY_ROWS", "STAYS", "Laid", "Performer", "between_frames", "posed", "turned"]
 
 _HUMANOID = humanoid_skeleton()
 BODY_ROWS = np.array([_HUMANOID.joint(name) for name in BODY_JOINTS])
@@ -37,7 +37,8 @@ _BEST = 24  # so many of the most alike may be next
 _APART = 15  # candidates, to count as different places
 _REMEMBERED, _AGAIN = 24, 0.25  # stretches, and what coming near one again costs
 _HOME_M, _HOME_SPEED, _HOME_TURN = 0.12, 0.03, 0.06  # metres, m/s, rad/s
-_STAYS = {"idle", "gesture", "work", "fight", "sport"}
+STAYS = frozenset({"idle", "gesture", "work", "fight", "sport"})
+"""Styles whose performers drift home."""
 _FEET = [BODY.joint(name) for name in ("leftFoot", "rightFoot")]
 
 
@@ -74,11 +75,11 @@ class Performer:
         self._turned = RotationFading(len(BODY_JOINTS), _HALF_LIFE_S)
         self._moved = Fading((3,), _HALF_LIFE_S)
         self._feet = FootHolder(BODY)
-        self._yaw, self._place = 0.0, np.zeros(3)
+        self._laid = Laid()
         self._visited: list[int] = []
-        self._home = (0.0, np.zeros(3))
         self._at = 0.0
         self._left_s = 0.0
+        self._shown: tuple[Array, Array] = (np.zeros((len(BODY_JOINTS), 4)), np.zeros(3))
         if start:
             self._begin_from([pose.on(_HUMANOID) for pose in start[-2:]], start_fps)
         else:
@@ -101,8 +102,8 @@ class Performer:
         if self._left_s <= 0 or self._at >= last:
             self._at = min(self._at, last)
             self._change()
-        if self._style in _STAYS:
-            self._go_home(step_s)
+        if self._style in STAYS:
+            self._laid.go_home(step_s, *self._shown)
         rotations, root, standing = self._sample()
         rotations = quat.normalize(self._turned.step(rotations, step_s))
         root = root + self._moved.step(step_s)
@@ -111,9 +112,7 @@ class Performer:
 
     def _begin(self) -> None:
         lib, t = self._library, int(self._at)
-        self._yaw = -float(heading(lib.rotations[t, 0]))
-        here = lib.roots[t].astype(np.float64)
-        self._place = -_turned(self._yaw, here * (1, 0, 1))
+        self._laid.begin(-float(heading(lib.rotations[t, 0])), lib.roots[t].astype(np.float64))
         self._shown = self._sample()[:2]
 
     def _begin_from(self, poses: list[Pose], fps: float) -> None:
@@ -132,7 +131,7 @@ class Performer:
             quat.to_rotation_vector(spin) * (fps if len(poses) > 1 else 0.0),
             (roots[-1] - roots[0]) * fps,
         )
-        self._home = (float(heading(rotations[-1, 0])), roots[-1] * (1, 0, 1))
+        self._laid.home = (float(heading(rotations[-1, 0])), roots[-1] * (1, 0, 1))
 
     def _change(self) -> None:
         """Leave the stretch that is played for another that begins alike."""
@@ -140,7 +139,9 @@ class Performer:
         ahead = min(t + 1, int(lib.ends[t]) - 1)
         rotations, root = self._shown
         spin = quat.multiply(lib.rotations[ahead], quat.conjugate(lib.rotations[t]))
-        speed = _turned(self._yaw, (lib.roots[ahead] - lib.roots[t]).astype(np.float64)) * lib.fps
+        speed = (
+            turned(self._laid.yaw, (lib.roots[ahead] - lib.roots[t]).astype(np.float64)) * lib.fps
+        )
         self._at = float(self._nearest(lib.features[t], best=_BEST))
         self._align(rotations, root)
         self._take_over(rotations, root, quat.to_rotation_vector(spin) * lib.fps, speed)
@@ -172,12 +173,12 @@ class Performer:
         old = BODY.forward(rotations.astype(np.float32), root)[1][_FEET].astype(np.float64)
         if lib.contacts[t, [0, 2]].all():
             a, b = (feet[0] - feet[1] for feet in (old, new))
-            self._yaw = atan2(a[0], a[2]) - atan2(b[0], b[2])
+            yaw = atan2(a[0], a[2]) - atan2(b[0], b[2])
             here, there = new.mean(0), old.mean(0)
         else:
-            self._yaw = float(heading(rotations[0]) - heading(lib.rotations[t, 0]))
+            yaw = float(heading(rotations[0]) - heading(lib.rotations[t, 0]))
             here, there = lib.roots[t].astype(np.float64), np.array(root)
-        self._place = (there - _turned(self._yaw, here)) * (1, 0, 1)
+        self._laid.begin(yaw, here, there)
 
     def _take_over(self, rotations: Array, root: Array, spin: Array, speed: Array) -> None:
         lib, t = self._library, int(self._at)
@@ -186,38 +187,63 @@ class Performer:
         new_spin = quat.to_rotation_vector(
             quat.multiply(lib.rotations[ahead], quat.conjugate(lib.rotations[t]))
         )
-        new_speed = _turned(self._yaw, (lib.roots[ahead] - lib.roots[t]).astype(np.float64))
+        new_speed = turned(self._laid.yaw, (lib.roots[ahead] - lib.roots[t]).astype(np.float64))
         self._turned.begin(rotations, coming, spin - new_spin * lib.fps)
         self._moved.begin(root - place, speed - new_speed * lib.fps)
         self._shown = (rotations, root)
-
-    def _go_home(self, step_s: float) -> None:
-        """Drift towards where it began; the feet follow by steps."""
-        yaw, place = self._home
-        away = (place - self._shown[1]) * (1, 0, 1)
-        far = float(np.sqrt(away @ away))
-        if far > _HOME_M:
-            self._place = self._place + away * (_HOME_SPEED * step_s / far)
-        turned = _wrapped(yaw - float(heading(self._shown[0][0])))
-        if abs(turned) > 0.5:
-            turn = float(np.copysign(_HOME_TURN * step_s, turned))
-            pivot = self._shown[1] * (1, 0, 1)
-            self._place = pivot + _turned(turn, self._place - pivot)
-            self._yaw += turn
 
     def _sample(self) -> tuple[Array, Array, Array]:
         """Return rotations (22, 4), root (3,) and standing feet (4,) of the stretch as it lies."""
         lib = self._library
         t = int(self._at)
         ahead = min(t + 1, int(lib.ends[t]) - 1)
-        share = self._at - t
-        a, b = lib.rotations[t].astype(np.float64), lib.rotations[ahead].astype(np.float64)
-        near = np.where((a * b).sum(-1, keepdims=True) < 0, -b, b)
-        rotations = quat.normalize(a + share * (near - a))
-        about = np.array([0.0, sin(self._yaw / 2), 0.0, cos(self._yaw / 2)])
-        rotations[0] = quat.multiply(about, rotations[0])
-        root = lib.roots[t] + share * (lib.roots[ahead] - lib.roots[t])
-        return rotations, _turned(self._yaw, root.astype(np.float64)) + self._place, lib.contacts[t]
+        rotations, root = between_frames(lib.rotations, lib.roots, t, ahead, self._at - t)
+        return *self._laid.lay(rotations, root), lib.contacts[t]
+
+
+class Laid:
+    """Where on the floor a motion lies, and how it is brought home by and by."""
+
+    def __init__(self) -> None:
+        self.yaw, self.place = 0.0, np.zeros(3)
+        self.home = (0.0, np.zeros(3))
+
+    def begin(self, yaw: float, here: Array, there: Array | None = None) -> None:
+        """Turn the motion by `yaw` and bring its place `here` (3,) to `there`, or to the origin."""
+        self.yaw = yaw
+        there = np.zeros(3) if there is None else there
+        self.place = (there - turned(yaw, here)) * (1, 0, 1)
+
+    def lay(self, rotations: Array, root: Array) -> tuple[Array, Array]:
+        """Return rotations (22, 4) and root (3,) as they lie."""
+        about = np.array([0.0, sin(self.yaw / 2), 0.0, cos(self.yaw / 2)])
+        out = rotations.copy()
+        out[0] = quat.multiply(about, rotations[0])
+        return out, turned(self.yaw, root) + self.place
+
+    def go_home(self, step_s: float, rotations: Array, root: Array) -> None:
+        """Drift towards where it began from how it is shown; the feet follow by steps."""
+        yaw, place = self.home
+        away = (place - root) * (1, 0, 1)
+        far = float(np.sqrt(away @ away))
+        if far > _HOME_M:
+            self.place = self.place + away * (_HOME_SPEED * step_s / far)
+        apart = _wrapped(yaw - float(heading(rotations[0])))
+        if abs(apart) > 0.5:
+            turn = float(np.copysign(_HOME_TURN * step_s, apart))
+            pivot = root * (1, 0, 1)
+            self.place = pivot + turned(turn, self.place - pivot)
+            self.yaw += turn
+
+
+def between_frames(
+    rotations: Array, roots: Array, t: int, ahead: int, share: float
+) -> tuple[Array, Array]:
+    """Return rotations (22, 4) and root (3,) `share` of the way from frame `t` to frame `ahead`."""
+    a, b = rotations[t].astype(np.float64), rotations[ahead].astype(np.float64)
+    near = np.where((a * b).sum(-1, keepdims=True) < 0, -b, b)
+    root = roots[t] + share * (roots[ahead] - roots[t])
+    return quat.normalize(a + share * (near - a)), root.astype(np.float64)
 
 
 def posed(rotations: Array, root: Array, *, rest: Array | None = None) -> Pose:
@@ -231,7 +257,8 @@ def posed(rotations: Array, root: Array, *, rest: Array | None = None) -> Pose:
     )
 
 
-def _turned(yaw: float, v: Array) -> Array:
+def turned(yaw: float, v: Array) -> Array:
+    """Return a vector (3,) turned about +Y."""
     c, s = cos(yaw), sin(yaw)
     return np.array([c * v[0] + s * v[2], v[1], c * v[2] - s * v[0]])
 

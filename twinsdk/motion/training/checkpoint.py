@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -11,9 +12,10 @@ from torch import Tensor, nn
 
 from twinsdk.core.files import atomic_path
 from twinsdk.errors import FormatError
-from twinsdk.motion.model.network import MotionNetwork
 
 __all__ = ["Average", "Progress", "load_checkpoint", "save_checkpoint"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(kw_only=True)
@@ -66,15 +68,15 @@ class Average:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Parts:
+class Parts(Generic[Network]):
     """The network of a run with its optimiser and the average of its weights."""
 
-    network: MotionNetwork
+    network: Network
     optimiser: torch.optim.Optimizer
     average: Average
 
 
-def save_checkpoint(path: str | Path, parts: Parts, progress: Progress) -> None:
+def save_checkpoint(path: str | Path, parts: Parts[Any], progress: Progress) -> None:
     """Write a checkpoint."""
     arrays: dict[str, np.ndarray] = {
         f"progress/{name}": np.array(value) for name, value in vars(progress).items()
@@ -91,7 +93,7 @@ def save_checkpoint(path: str | Path, parts: Parts, progress: Progress) -> None:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
-def load_checkpoint(path: str | Path, parts: Parts) -> Progress:
+def load_checkpoint(path: str | Path, parts: Parts[Any]) -> Progress:
     """Fill the parts from a checkpoint and return how far it was.
 
     Raises:

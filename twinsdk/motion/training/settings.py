@@ -14,7 +14,7 @@ from twinsdk.motion.model.network import NetworkConfig
 from twinsdk.motion.training.episodes import EpisodeConfig
 from twinsdk.motion.training.losses import Weights
 
-__all__ = ["TrainConfig", "config_hash", "read_config"]
+__all__ = ["TrainConfig", "config_hash", "filled", "read_config", "toml_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,19 +95,24 @@ def read_config(path: str | Path, **changes: Any) -> TrainConfig:
         ValueRangeError: A value is out of range.
     """
     file = existing_file(path, what="training settings")
-    tables = _toml(file)
-    return _filled(TrainConfig, {**tables, **changes}, file)
+    return filled(TrainConfig, {**toml_of(file), **changes}, file)
 
 
-def config_hash(config: TrainConfig) -> str:
+def config_hash(config: Any) -> str:
     """Return a hash of what decides the training, without where and how long it runs."""
     kept = asdict(config)
     for name in ("folder", "minutes", "steps", "threads", "tensorboard", "wandb_project", "data"):
-        kept.pop(name)
+        kept.pop(name, None)
     return hashlib.sha256(repr(sorted(kept.items())).encode()).hexdigest()
 
 
-def _toml(file: Path) -> dict[str, Any]:
+def toml_of(file: Path) -> dict[str, Any]:
+    """Return the tables of a TOML file.
+
+    Raises:
+        FormatError: It is not TOML.
+        DependencyError: Python is older than 3.11.
+    """
     if sys.version_info < (3, 11):
         raise DependencyError("training settings: TOML needs Python 3.11")
     import tomllib
@@ -118,7 +123,12 @@ def _toml(file: Path) -> dict[str, Any]:
         raise FormatError(f"training settings: not TOML ({error}): {file}") from error
 
 
-def _filled(kind: Any, given: dict[str, Any], file: Path) -> Any:
+def filled(kind: Any, given: dict[str, Any], file: Path) -> Any:
+    """Return a dataclass of settings filled from tables; defaults where nothing is given.
+
+    Raises:
+        UsageError: A key is unknown.
+    """
     known = {item.name: item for item in fields(kind)}
     if unknown := sorted(set(given) - set(known)):
         raise UsageError(f"training settings: unknown {unknown}; there are {sorted(known)}: {file}")
@@ -127,7 +137,7 @@ def _filled(kind: Any, given: dict[str, Any], file: Path) -> Any:
         default = known[name].default_factory
         nested = default() if default is not MISSING else None
         if is_dataclass(nested) and isinstance(value, dict):
-            values[name] = _filled(type(nested), value, file)
+            values[name] = filled(type(nested), value, file)
         else:
             values[name] = tuple(value) if isinstance(value, list) else value
     return kind(**values)

@@ -1,0 +1,247 @@
+"""The learned generator: what it learns, what it draws, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from twinsdk.core import quat
+from twinsdk.core.clip import MotionClip, clip_of
+from twinsdk.core.humanoid import humanoid_skeleton
+from twinsdk.errors import FormatError, ModelMissingError, UsageError
+from twinsdk.motion.generation import flow, windows
+from twinsdk.motion.generation.flow_data import FlowData, bases_of, tracked
+from twinsdk.motion.generation.flow_network import FlowConfig, FlowNetwork
+from twinsdk.motion.generation.flow_training import (
+    GeneratorConfig,
+    arrays_of_checkpoint,
+    read_generator,
+    train_generator,
+)
+from twinsdk.motion.generation.learned import LearnedPerformer
+from twinsdk.motion.generation.performances import BODY, library
+from twinsdk.motion.model.body import turn_y
+from twinsdk.motion.training.corpus import clips_of, read_packed, write_packed
+
+SKELETON = humanoid_skeleton()
+
+
+def performed(style, first, count):
+    """Captured frames of the package as clips to learn from."""
+    found = library(style)
+    return MotionClip(
+        skeleton=BODY,
+        fps=found.fps,
+        rotations=found.rotations[first : first + count],
+        root_translations=found.roots[first : first + count],
+    )
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """Two people to learn from, and a third, idling too, whom nothing is learnt from."""
+    ends = list(dict.fromkeys(library("idle").ends.tolist()))
+    clips = [
+        *clips_of(performed("idle", 0, 1500), name="idle", subject="1"),
+        *clips_of(performed("walk", 0, 600), name="walk", subject="2"),
+        *clips_of(performed("idle", ends[3], 900), name="idle", subject="3", split="dev"),
+    ]
+    path = tmp_path_factory.mktemp("set") / "set.npz"
+    write_packed(path, clips, [clip.name for clip in clips])
+    return path
+
+
+def tiny(packed, folder, **changes):
+    given = {
+        "data": (str(packed),),
+        "folder": str(folder),
+        "steps": 60,
+        "batch": 64,
+        "warmup": 10,
+        "learning_rate": 3e-3,
+        "averaging": 0.9,
+        "network": FlowConfig(hidden=32, blocks=1, narrow=32),
+    }
+    return GeneratorConfig(**{**given, **changes})
+
+
+@pytest.fixture(scope="module")
+def run(packed, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    checkpoint = train_generator(tiny(packed, folder))
+    lines = [json.loads(line) for line in (folder / "curves.jsonl").read_text().splitlines()]
+    return checkpoint, lines
+
+
+@pytest.fixture(scope="module")
+def small(run, tmp_path_factory):
+    """A generator that has hardly learnt: laws have to hold for it too."""
+    sizes, arrays, progress = arrays_of_checkpoint(run[0])
+    path = tmp_path_factory.mktemp("weights") / "small.npz"
+    flow.write_flow(path, sizes, arrays, trained=progress)
+    return path
+
+
+def places(clip):
+    return clip.world()[1].astype(np.float64)
+
+
+def test_a_window_comes_back_as_the_poses_it_was_made_of(packed):
+    clip = read_packed([packed]).clips[-1]
+    track = tracked([clip], mirrored=False)
+    now = np.array([40])
+    window = windows.futures(track, now)[0]
+    local, root, contacts, _ = windows.poses_of(
+        window, track.postures[40], track.places[40], float(track.headings[40])
+    )
+    np.testing.assert_allclose(local, clip.rotations[41:57], atol=1e-4)
+    np.testing.assert_allclose(root, clip.root[41:57], atol=1e-5)
+    np.testing.assert_array_equal(contacts > 0.5, clip.contacts[41:57])
+
+
+def test_where_somebody_stands_and_faces_makes_no_difference(packed):
+    clip = read_packed([packed]).clips[-1]
+    turn = turn_y(2.1)
+    rotations = clip.rotations.copy()
+    rotations[:, 0] = turn @ rotations[:, 0]
+    root = clip.root @ turn.T + np.array([3, 0, -1], np.float32)
+    one, other = (
+        windows.track_of([(r, p, clip.contacts, 0)])
+        for r, p in ((clip.rotations, clip.root), (rotations, root))
+    )
+    now = np.array([35, 70])
+    np.testing.assert_allclose(windows.futures(one, now), windows.futures(other, now), atol=1e-4)
+    for a, b in zip(windows.pasts(one, now), windows.pasts(other, now), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_a_goal_is_the_frame_it_names_and_an_unknown_past_stands_still(packed):
+    track = tracked(read_packed([packed]).clips[:1], mirrored=False)
+    now = np.array([50])
+    goal = windows.goals(track, now, np.array([9]))[0]
+    np.testing.assert_array_equal(goal, windows.futures(track, now)[0, 8, : len(goal)])
+    past, _ = windows.pasts(track, now, kept=np.array([2]))
+    np.testing.assert_array_equal(past[0, 2:], past[0, 1:2].repeat(8, 0))
+    whole, _ = windows.pasts(track, now)
+    np.testing.assert_array_equal(past[0, :2], whole[0, :2])
+
+
+def test_numpy_draws_what_torch_learns(packed):
+    track = tracked(read_packed([packed]).part("train"))
+    bases = bases_of(track, seed=0)
+    torch.manual_seed(2)
+    network = FlowNetwork(FlowConfig(hidden=24, blocks=2, narrow=16), bases).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    batch = FlowData(track, bases, seed=3).draw(0, 8)
+    arrays = {name: value.numpy() for name, value in network.state_dict().items()}
+    ours = flow.Flow({"blocks": 2}, arrays, {})
+    told, x = torch.from_numpy(batch.told), torch.from_numpy(batch.z)
+    with torch.no_grad():
+        middle, spread = network.gaussian(told)
+        way = network.velocity(x, torch.full((8, 1), 0.3), told)
+    np.testing.assert_allclose(ours.gaussian(batch.told)[0], middle, atol=1e-4)
+    np.testing.assert_allclose(ours.gaussian(batch.told)[1], spread.exp(), rtol=1e-4)
+    np.testing.assert_allclose(ours.velocity(batch.z, 0.3, batch.told), way, atol=1e-3)
+
+
+def test_training_makes_somebody_new_likelier_than_knowing_nothing(run):
+    _, lines = run
+    dev = lines[-1]
+    assert dev["kind"] == "dev"
+    assert dev["likelihood"] < dev["marginal"] - 0.3  # nats a coefficient, 128 of them
+    curve = [line["loss"] for line in lines if line["kind"] == "train"]
+    assert curve[-1] < curve[0]
+
+
+def test_a_stopped_run_goes_on_and_the_same_seed_gives_the_same_weights(packed, run, tmp_path):
+    def weights(path):
+        return arrays_of_checkpoint(path)[1]
+
+    again = weights(train_generator(tiny(packed, tmp_path / "again", steps=6)))
+    first = train_generator(tiny(packed, tmp_path / "parts", steps=6))
+    for name, array in weights(first).items():
+        np.testing.assert_array_equal(array, again[name], err_msg=name)
+    later = weights(train_generator(tiny(packed, tmp_path / "parts", steps=9)))
+    assert not np.array_equal(later["leave.weight"], again["leave.weight"])
+    assert arrays_of_checkpoint(first)[2]["step"] == 9
+    with pytest.raises(FormatError, match="other settings"):
+        train_generator(tiny(packed, tmp_path / "parts", steps=9, seed=1))
+
+
+def test_a_batch_repeats_by_its_number(packed):
+    track = tracked(read_packed([packed]).part("train"))
+    bases = bases_of(track, seed=0)
+    one, same, other = (FlowData(track, bases, seed=3).draw(i, 16) for i in (4, 4, 5))
+    np.testing.assert_array_equal(one.told, same.told)
+    np.testing.assert_array_equal(one.z, same.z)
+    assert not np.array_equal(one.z, other.z)
+    assert np.isfinite(one.told).all()
+    assert one.told.shape == (16, flow.COND)
+
+
+def test_the_same_seed_draws_the_same_motion_and_another_another(small):
+    read = flow.read_flow(small)
+    made = [
+        clip_of([LearnedPerformer(seed=seed, flow=read).step(k / 30) for k in (0, 1, 30)], fps=30)
+        for seed in (4, 4, 5)
+    ]
+    np.testing.assert_array_equal(made[0].rotations, made[1].rotations)
+    assert np.abs(made[0].rotations - made[2].rotations).max() > 0.01
+
+
+def test_however_wild_the_past_what_is_drawn_is_a_pose(small):
+    rng = np.random.default_rng(5)
+    read = flow.read_flow(small)
+    for scale in (0.0, 1.0, 1e3):
+        wild = MotionClip(
+            skeleton=SKELETON,
+            fps=30,
+            rotations=quat.normalize(rng.normal(size=(20, len(SKELETON), 4))).astype(np.float32),
+            root_translations=(scale * rng.normal(size=(20, 3))).astype(np.float32),
+        )
+        performer = LearnedPerformer("walk", start=tuple(wild), flow=read)
+        poses = [performer.step(1 / 30) for _ in range(90)]
+        for pose in poses:
+            assert np.isfinite(pose.rotations).all()
+            assert np.isfinite(pose.root_translation).all()
+            assert 0 <= pose.root_translation[1] <= 3 + 3 * scale
+    one, two = performer.step(0.0), performer.step(0.0)
+    np.testing.assert_allclose(one.rotations, two.rotations, atol=1e-6)
+
+
+def test_weights_are_refused_in_words(small, tmp_path):
+    with pytest.raises(ModelMissingError, match="no weights there"):
+        flow.read_flow(tmp_path / "none.npz")
+    bad = tmp_path / "bad.npz"
+    bad.write_bytes(small.read_bytes()[:2000])
+    with pytest.raises(FormatError, match="not a weights file"):
+        flow.read_flow(bad)
+    with np.load(small, allow_pickle=False) as data:
+        arrays = {name: data[name] for name in data.files}
+    about = json.loads(str(arrays.pop("about")))
+    changed = {**arrays, "enter.bias": arrays["enter.bias"] + np.float16(1)}
+    np.savez(bad, about=np.array(json.dumps(about)), **changed)
+    with pytest.raises(FormatError, match="damaged"):
+        flow.read_flow(bad)
+    np.savez(bad, about=np.array(json.dumps({**about, "version": 9})), **arrays)
+    with pytest.raises(FormatError, match="version 1, got 9"):
+        flow.read_flow(bad)
+    other = {**about["sizes"], "hidden": 64}
+    np.savez(bad, about=np.array(json.dumps({**about, "sizes": other})), **arrays)
+    with pytest.raises(FormatError, match="expected shape"):
+        flow.read_flow(bad)
+    with pytest.raises(FormatError, match="wrong"):
+        flow.write_flow(bad, other, arrays, trained={})
+
+
+def test_settings_of_another_kind_are_refused(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text('kind = "generator"\ndata = ["a.npz"]\nbatch = 32\n')
+    assert read_generator(file, steps=3) == GeneratorConfig(data=("a.npz",), batch=32, steps=3)
+    file.write_text('data = ["a.npz"]\n')
+    assert read_generator(file) is None
+    file.write_text('kind = "poet"\n')
+    with pytest.raises(UsageError, match="poet"):
+        read_generator(file)
