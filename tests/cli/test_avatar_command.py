@@ -20,7 +20,11 @@ def test_outputs_that_cannot_be_are_refused_before_any_work(twinsdk, tmp_path, a
 
 @pytest.mark.parametrize(
     ("option", "value", "words"),
-    [("--height", 400, "height_m"), ("--style", "toga", "toga"), ("--hair", "mohawk", "mohawk")],
+    [
+        ("--height", 1.72, "120 to 220 cm"),
+        ("--style", "toga", "toga"),
+        ("--hair", "mohawk", "mohawk"),
+    ],
 )
 def test_wrong_persons_are_refused(twinsdk, tmp_path, option, value, words):
     for start in (("new",), ("fit", "--video", tmp_path / "none.mp4")):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinsdk.errors import LandmarkError, OutputError, UsageError
+from twinsdk.errors import LandmarkError, OutputError, UsageError, ValueRangeError
 
 if TYPE_CHECKING:
     from twinsdk.avatar import AvatarSpec
@@ -116,6 +116,8 @@ def _fit(args: argparse.Namespace) -> None:
 def _spec(args: argparse.Namespace) -> AvatarSpec:
     from twinsdk.avatar import AvatarSpec
 
+    if args.height is not None and not 120 <= args.height <= 220:
+        raise ValueRangeError(f"--height: expected 120 to 220 cm, got {args.height:g}")
     given = {
         "height_m": None if args.height is None else args.height / 100,
         **{name: getattr(args, name) for name in ("style", "hair", "seed", "name", "author")},
@@ -138,7 +140,7 @@ def _info(args: argparse.Namespace) -> None:
     height = float(mesh.vertices[:, 1].max() - mesh.vertices[:, 1].min())
     print(f"name        {avatar.meta.get('name', '-')}")
     print(f"licence     {avatar.meta.get('licenseUrl', avatar.meta.get('licence', '-'))}")
-    print(f"height      {height:.2f} m")
+    print(f"height      {height:.2f} m to the topmost vertex")
     print(f"vertices    {len(mesh.vertices)}, triangles {len(mesh.triangles)}")
     print(f"materials   {', '.join(material.name for material in mesh.materials)}")
     print(f"joints      {len(avatar.skeleton)}, {len(avatar.humanoid)} of them humanoid")
