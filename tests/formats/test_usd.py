@@ -124,15 +124,16 @@ def test_a_file_on_which_usd_ends_the_process_is_refused(tmp_path, clip, monkeyp
         load_clip(tmp_path / "a.usdc")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
-def test_the_child_that_reads_usd_may_not_take_all_memory():
-    code = (
-        "from twinsdk.formats import usd_read\n"
-        "usd_read._limit_memory()\n"
-        "try:\n"
-        "    bytearray(usd_read._MAX_MEMORY_BYTES)\n"
-        "except MemoryError:\n"
-        "    print('refused')\n"
-    )
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
+@pytest.mark.parametrize(
+    ("greedy", "ends"),
+    [
+        ("try:\n    bytearray(4 << 30)\nexcept MemoryError:\n    print('refused')\n", "refused"),
+        ("usd_read._PROCESSOR_S = 0\nusd_read._limit(100_000)\nwhile True:\n    pass\n", ""),
+    ],
+)
+def test_the_child_that_reads_usd_may_not_take_all_there_is(greedy, ends):
+    code = "from twinsdk.formats import usd_read\nusd_read._limit(2896)\n" + greedy
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "refused", done.stderr
+    assert done.stdout.strip() == ends, done.stderr
+    assert (done.returncode == 0) == bool(ends)

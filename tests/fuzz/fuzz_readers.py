@@ -7,8 +7,9 @@ exception, more than --slow seconds of processor, memory above --memory MiB more
 a process that dies. Inputs of findings are kept in --keep. Work is done in child processes of 2000
 executions; with --out the counts are kept after each, and a later run goes on from there.
 
-USD's own reader ends the process on some files; the product reads it in a child process for that
-reason, so its deaths are counted as `ended` and are no finding.
+USD's own reader ends the process on some files, or asks for more time or memory than they are
+worth; the product reads it in a child process with limits for that reason, so these are counted as
+`ended` and are no finding.
 """
 
 from __future__ import annotations
@@ -108,6 +109,10 @@ def chunk(call, row, args, *, may_end):
     findings = [json.loads(line) for line in told.splitlines()]
     if not executions and not os.WIFSIGNALED(status):
         raise SystemExit("interrupted")
+    if may_end:
+        beyond = [one for one in findings if one[0].startswith(("TooSlowError", "memory"))]
+        row["ended"] = row.get("ended", 0) + len(beyond)
+        findings = [one for one in findings if one not in beyond]
     if os.WIFSIGNALED(status):
         executions += 1
         if may_end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,9 +33,14 @@ __all__ = ["read_clip"]
 
 _MAX_VALUES = 1 << 28
 _DEFAULT_FPS = 24.0  # USD's own
+_OUT_OF_TIME = getattr(signal, "SIGXCPU", None)  # Windows has none
+# Each thread reserves memory, used or not, which would count on machines of many cores.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "PXR_WORK_THREAD_LIMIT": "1"}
 _PATIENCE_S = 600
-# usd-core asks for whatever a spoilt file says; beyond this it ends, and that is one line.
-_MAX_MEMORY_BYTES = 8 << 30
+# usd-core asks for whatever a spoilt file says, and can be at it for minutes; beyond what a sound
+# file of the size needs it ends, and that is one line.
+_MEMORY_BYTES, _MEMORY_PER_BYTE, _MAX_MEMORY_BYTES = 3 << 30, 100, 8 << 30
+_PROCESSOR_S, _PROCESSOR_S_PER_BYTE = 10, 10e-6
 
 
 def read_clip(path: str | Path) -> MotionClip:
@@ -54,7 +60,8 @@ def read_clip(path: str | Path) -> MotionClip:
         out, said = Path(folder) / "clip.npz", Path(folder) / "error.txt"
         command = [sys.executable, "-m", __name__, str(file.resolve()), str(out), str(said)]
         # The child finds this package where the parent found it.
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        path_here = os.pathsep.join(p for p in sys.path if p)
+        environment = {**os.environ, **_ONE_THREAD, "PYTHONPATH": path_here}
         try:
             done = subprocess.run(
                 command, env=environment, capture_output=True, timeout=_PATIENCE_S, check=False
@@ -63,6 +70,8 @@ def read_clip(path: str | Path) -> MotionClip:
             raise FormatError(f"usd-core did not finish within {_PATIENCE_S} s") from None
         if said.exists():
             raise FormatError(said.read_text(encoding="utf-8"))
+        if _OUT_OF_TIME is not None and done.returncode == -_OUT_OF_TIME:
+            raise FormatError("usd-core was at it for longer than a sound file of this size takes")
         if done.returncode != 0 or not out.exists():
             raise FormatError(f"usd-core crashed on the file (exit {done.returncode})")
         return npz.read_clip(out)
@@ -223,7 +232,7 @@ def _parts(matrix: F64) -> tuple[F64, F64, F64]:
 
 
 def _child(file: str, out: str, said: str) -> None:
-    _limit_memory()
+    _limit(Path(file).stat().st_size)
     try:
         with reading("", "USD"):
             clip = read_here(Path(file))
@@ -234,15 +243,18 @@ def _child(file: str, out: str, said: str) -> None:
     npz.write_clip(clip, out)
 
 
-def _limit_memory() -> None:
+def _limit(size: int) -> None:
+    """Bound this process to what a file of `size` bytes may take."""
     if sys.platform == "win32":
         return
     import resource
 
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    unlimited = hard == resource.RLIM_INFINITY or hard > _MAX_MEMORY_BYTES
-    if unlimited:
-        resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, hard))
+    memory = min(_MEMORY_BYTES + _MEMORY_PER_BYTE * size, _MAX_MEMORY_BYTES)
+    seconds = int(_PROCESSOR_S + _PROCESSOR_S_PER_BYTE * size)
+    for kind, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds)):
+        _, hard = resource.getrlimit(kind)
+        if hard == resource.RLIM_INFINITY or hard > most:
+            resource.setrlimit(kind, (most, hard))
 
 
 if __name__ == "__main__":
