@@ -9,10 +9,10 @@ import numpy as np
 from twinsdk.core import quat
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.frame import TrackingState
+from twinsdk.core.pose import Pose
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.core.trackers import TRACKER_NAMES, Trackers
 from twinsdk.motion.filters.footing import FootHolder
-from twinsdk.motion.filters.inertia import Fading, RotationFading
 from twinsdk.motion.fitting.fit import BodyFitter
 from twinsdk.motion.generation.performer import Performer
 from twinsdk.motion.model.analytic import HEAD, Held, TrackerHold, solve_trackers
@@ -25,6 +25,7 @@ from twinsdk.motion.model.body import (
     offsets_on,
     size_of,
 )
+from twinsdk.motion.model.handover import Handover
 from twinsdk.motion.model.pins import Pins
 from twinsdk.motion.model.slots import MARKS, STYLES, Seen, Source
 from twinsdk.motion.model.step import MotionStep, Webcam
@@ -32,7 +33,6 @@ from twinsdk.motion.model.step import MotionStep, Webcam
 __all__ = ["Body", "Person", "Read"]
 
 _TRACKED = np.array([INDEX[name] for name in TRACKER_NAMES])
-_HALF_LIFE_S = 0.1  # in which differences at a change of source die away
 _EYE = np.eye(3, dtype=np.float32)
 
 
@@ -88,13 +88,14 @@ class Person:
     Attributes:
         body: Shared, never changed.
         state: (1, layers, hidden) of the network.
+        poses: The last two that were shown, feet held.
+        tracked: (6,) which trackers there are.
     """
 
     body: Body
     state: F32
     hold: TrackerHold = field(default_factory=lambda: TrackerHold((1,)))
-    fading: RotationFading = field(default_factory=lambda: RotationFading(COUNT, _HALF_LIFE_S))
-    moving: Fading = field(default_factory=lambda: Fading((3,), _HALF_LIFE_S))
+    handover: Handover = field(init=False)
     source: Source = Source.NOTHING
     before: Seen | None = None
     seen: Seen | None = None
@@ -106,18 +107,17 @@ class Person:
     marks: F32 = field(default_factory=lambda: np.zeros((1, len(MARKS), 3), np.float32))
     place: Array = field(default_factory=lambda: np.zeros(2))
     anchor: Array = field(default_factory=lambda: np.zeros(2))
-    shown: tuple[Array, Array] | None = None
-    shown_before: tuple[Array, Array] | None = None
-    spin: Array = field(default_factory=lambda: np.zeros((COUNT, 3)))
-    speed: Array = field(default_factory=lambda: np.zeros(3))
     standing: Array = field(default_factory=lambda: np.zeros(4, bool))
-    followed_s: float = 0.0
     blind_s: float = 0.0
     performer: Performer | None = None
     fitter: BodyFitter | None = None
     feet: FootHolder | None = None
     webcam: Webcam | None = None
     last: MotionStep | None = None
+    poses: tuple[Pose, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.handover = Handover(self.body.skeleton, self.body.pins)
 
     def see(self, source: Trackers | Webcam | None, dt_s: float, style: int) -> Seen:
         """Return what is seen now, canonical size, leading dim 1; nothing repeats the last start.

@@ -10,10 +10,9 @@ from twinsdk.core.frame import TrackingState
 from twinsdk.core.pose import Pose
 from twinsdk.core.trackers import TRACKER_NAMES
 from twinsdk.motion.filters.footing import FootHolder
-from twinsdk.motion.filters.smooth import blend_amount
 from twinsdk.motion.fitting.rest import idle_rotations
 from twinsdk.motion.generation.performer import Performer
-from twinsdk.motion.model.analytic import HEAD, Held
+from twinsdk.motion.model.analytic import HEAD
 from twinsdk.motion.model.body import COUNT, IN_HUMANOID, INDEX, forward, gram_schmidt, turn_y
 from twinsdk.motion.model.person import NOTHING_READ, Person, Read
 from twinsdk.motion.model.slots import Seen, Source
@@ -25,12 +24,10 @@ __all__ = ["perform", "show"]
 _HANDS = [TRACKER_NAMES.index("leftHand"), TRACKER_NAMES.index("rightHand")]
 _FEET = [TRACKER_NAMES.index("leftFoot"), TRACKER_NAMES.index("rightFoot")]
 _PULL_HZ = 1.5  # how quickly a webcam's place on the floor, which wavers in depth, is followed
-_SETTLE_S = 0.35  # from a change of source until hands are exact again
 _STANDS, _LIFTS = 0.6, 0.35  # contact above which a foot stands, below which it no longer does
 _FORGET_S = 0.7
 _CALM_S = 0.1  # time constant with which a webcam's corrections are followed
 _CONFIDENT_M = 0.12  # an expected error that halves the confidence, nearly
-_SPEED_HZ = 15.0  # low-pass on the speeds that forecasts go on with
 _STEADY, _STEADY_S = 0.9, 0.6  # their share in a forecast, and in what time they die away
 _REST = idle_rotations().astype(np.float32)
 _SEEN = (0.3, 0.7)  # confidence below which an end of a limb is not seen, above which it is
@@ -58,31 +55,31 @@ def show(person: Person, seen: Seen, read: Read, dt_s: float) -> MotionStep:
         dt_s: Seconds since the last pose.
     """
     body, source = person.body, Source(int(seen.source[0]))
-    changed = person.shown is None or source != person.source
+    fresh = person.handover.shown is None
+    changed = fresh or source != person.source
     # Landmarks tremble and corrections with them: a webcam's are followed a little later.
     share = 1.0 if changed or source != Source.WEBCAM else -np.expm1(-dt_s / _CALM_S)
     person.turns = person.turns + np.float32(share) * (read.turns - person.turns)
     local = seen.start[0] @ gram_schmidt(person.turns)
     _, places = forward(local[None], np.zeros((1, 3), np.float32), body.offsets[None])
-    root = _root(person, seen, read, places[0], source, dt_s, changed)
-    rotations = quaternion_of(local.astype(np.float64))
+    root = _root(person, seen, read, places[0], source, dt_s, changed) / body.scale
     tracked = seen.tracker_seen[0] > 0
-    other = source == Source.TRACKERS and bool((tracked != person.tracked).any())
-    person.tracked = tracked
-    rotations, root = _handed_over(person, rotations, root, dt_s, changed, other)
-    if changed:  # the very first pose has nothing to be handed over from
-        person.followed_s = _SETTLE_S if person.last is None else 0.0
-    person.followed_s += dt_s
-    person.source = source
-
-    whole = _whole(person, rotations)
-    place = (root / body.scale).astype(np.float32)
+    if changed or bool((tracked != person.tracked).any()):
+        person.handover.begin(tracked & person.tracked & (source == person.source))
+    person.tracked, person.source = tracked, source
+    whole = _whole(person, quaternion_of(local.astype(np.float64)))
+    if source == Source.WEBCAM and person.webcam is not None:
+        whole = _with_seen_ends(person, seen, whole, root.astype(np.float32))
+        whole = _with_own_ends(person, person.webcam, whole, root.astype(np.float32))
+    whole, place = person.handover.step(
+        whole,
+        root,
+        dt_s,
+        seen=tracked,
+        positions=seen.tracker_positions[0] / body.scale,
+        turns=quaternion_of(seen.tracker_rotations[0].astype(np.float64)),
+    )
     held = person.held
-    if source == Source.TRACKERS and held is not None:
-        whole = _pinned(person, held, whole, place)
-    elif source == Source.WEBCAM and person.webcam is not None:
-        whole = _with_seen_ends(person, seen, whole, place)
-        whole = _with_own_ends(person, person.webcam, whole, place)
     person.standing = np.where(
         person.standing, read.contacts > _LIFTS, read.contacts > _STANDS
     ).astype(bool)
@@ -97,16 +94,17 @@ def perform(person: Person, dt_s: float, seed: int) -> MotionStep:
     """Return the next pose of a person whom nothing has shown for a while."""
     body = person.body
     if person.performer is None:
-        start = () if person.last is None else _canonical_last(person)
-        person.performer = Performer("idle", seed=seed, start=start)
+        start = [] if person.last is None else [_canonical(person, step) for step in person.poses]
+        person.performer = Performer("idle", seed=seed, start=tuple(start), start_fps=1 / dt_s)
+        person.feet = None  # the performer holds them
     pose = person.performer.step(dt_s)
     rotations = pose.rotations[IN_HUMANOID].astype(np.float64)
     root = pose.root_translation.astype(np.float64)
-    _remember(person, rotations, root)
     person.source = Source.NOTHING
     person.place = root[[0, 2]]
     count = len(body.skeleton)
     whole = _whole(person, rotations)
+    person.handover.remember(whole, (root / body.scale).astype(np.float32), dt_s)
     step = MotionStep(
         pose=Pose(
             skeleton=body.skeleton,
@@ -120,6 +118,7 @@ def perform(person: Person, dt_s: float, seed: int) -> MotionStep:
         turns=np.zeros((8, count, 3), np.float32),
         ways=np.zeros((8, 3), np.float32),
     )
+    person.poses = (*person.poses[-1:], step.pose)
     person.last = step
     return step
 
@@ -142,53 +141,19 @@ def _root(
     fade = np.exp(-person.blind_s / _FORGET_S)
     step = (turn @ np.array([read.root[1], 0, read.root[2]], np.float32))[[0, 2]] * dt_s * fade
     given = seen.start_root[0, [0, 2]].astype(np.float64)
+    last = person.handover.shown
+    shown = None if last is None else last[1][[0, 2]].astype(np.float64) * person.body.scale
     if changed and source == Source.WEBCAM:
-        here = given if person.shown is None else person.shown[1][[0, 2]]
+        here = given if shown is None else shown
         person.anchor, person.place = here - given, np.array(here)
-    elif changed and person.shown is not None:
-        person.place = np.array(person.shown[1][[0, 2]])
+    elif changed and shown is not None:
+        person.place = shown
     else:
         person.place = person.place + step
     if source == Source.WEBCAM:
         pull = -np.expm1(-_PULL_HZ * dt_s)
         person.place = person.place + pull * (given + person.anchor - person.place)
     return np.array([person.place[0], height, person.place[1]])
-
-
-def _handed_over(
-    person: Person, rotations: Array, root: Array, dt_s: float, changed: bool, other: bool
-) -> tuple[Array, Array]:
-    """Return the pose with what differs from the last source dying away.
-
-    `changed` is another source, `other` a tracker more or less: then the head stays exact.
-    """
-    if person.shown is not None:
-        if changed or other:
-            person.fading.begin(person.shown[0], rotations)
-        if changed:
-            person.moving.begin(person.shown[1] - root)
-    rotations = quat.normalize(person.fading.step(rotations, dt_s))
-    root = root + person.moving.step(dt_s)
-    _remember(person, rotations, root)
-    _follow_speed(person, dt_s, fresh=changed)
-    return rotations, root
-
-
-def _follow_speed(person: Person, dt_s: float, *, fresh: bool) -> None:
-    """Follow how fast joints turn (22, 3), in their own axes, and the root moves (3,)."""
-    if fresh or person.shown is None or person.shown_before is None:
-        person.spin, person.speed = np.zeros((COUNT, 3)), np.zeros(3)
-        return
-    (before, was), (now, here) = person.shown_before, person.shown
-    share = blend_amount(_SPEED_HZ, dt_s)
-    spin = quat.to_rotation_vector(quat.multiply(quat.conjugate(before), now)) / dt_s
-    person.spin = person.spin + share * (spin - person.spin)
-    person.speed = person.speed + share * ((here - was) / dt_s - person.speed)
-
-
-def _remember(person: Person, rotations: Array, root: Array) -> None:
-    person.shown_before = person.shown
-    person.shown = (rotations, root)
 
 
 def _whole(person: Person, rotations: Array) -> F32:
@@ -200,32 +165,6 @@ def _whole(person: Person, rotations: Array) -> F32:
         out[:] = _REST if fit is None or person.source != Source.WEBCAM else fit.pose.rotations
     out[person.body.rows] = rotations
     return out
-
-
-def _pinned(person: Person, held: Held, whole: F32, place: Array) -> F32:
-    body = person.body
-    settle = 1.0
-    if person.followed_s < _SETTLE_S:
-        t = person.followed_s / _SETTLE_S
-        settle = t * t * (3 - 2 * t)
-    turns = quaternion_of(held.rotations[0].astype(np.float64))
-    positions = held.positions[0] / body.scale
-    for end, rows in (("Hand", _HANDS), ("Foot", _FEET)):
-        whole = body.pins.hold(
-            whole,
-            place,
-            end,
-            positions=positions[rows],
-            turns=turns[rows],
-            weights=held.weights[0, rows] * settle,
-        )
-    if held.seen[0, HEAD] > 0:
-        head = body.skeleton.joint("head")
-        world, _ = body.skeleton.forward(whole, place)
-        turned = quat.slerp(world[head], turns[HEAD].astype(np.float32), settle)
-        above = world[body.skeleton.parents[head]]
-        whole[head] = quat.multiply(quat.conjugate(above), turned)
-    return whole
 
 
 def _with_seen_ends(person: Person, seen: Seen, whole: F32, place: Array) -> F32:
@@ -293,10 +232,12 @@ def _finish(
     turns = np.zeros((8, count, 3), np.float32)
     steady = _STEADY_S * -np.expm1(-HORIZONS_S / _STEADY_S)[:, None]
     turns[:, body.rows] = (1 - _STEADY) * read.future[:, :-1] + (
-        _STEADY * steady[..., None] * person.spin
+        _STEADY * steady[..., None] * person.handover.spin[body.rows]
     )
     ways = (turn_y(float(seen.yaw[0])) @ read.future[:, -1, :, None])[..., 0]
-    ways = ((1 - _STEADY) * ways + _STEADY * steady * person.speed) / body.scale
+    ways = (
+        (1 - _STEADY) * ways + _STEADY * steady * person.handover.speed * body.scale
+    ) / body.scale
     state = TrackingState.TRACKING if shown.all() else TrackingState.PARTIAL
     step = MotionStep(
         pose=Pose(skeleton=body.skeleton, rotations=quat.normalize(whole), root_translation=place),
@@ -307,6 +248,7 @@ def _finish(
         turns=turns,
         ways=ways.astype(np.float32),
     )
+    person.poses = (*person.poses[-1:], step.pose)
     person.last = step
     return step
 
@@ -325,22 +267,14 @@ def _shown(person: Person, seen: Seen, source: Source) -> Array:
     return out
 
 
-def _canonical_last(person: Person) -> tuple[Pose, ...]:
-    """Return the last two poses shown on the 1.70 m skeleton."""
+def _canonical(person: Person, pose: Pose) -> Pose:
+    """Return a pose that was shown on the 1.70 m skeleton."""
     from twinsdk.core.humanoid import humanoid_skeleton
 
-    poses = []
-    for shown in (person.shown_before, person.shown):
-        if shown is None:
-            continue
-        rotations, root = shown
-        whole = _REST.copy()
-        whole[IN_HUMANOID] = rotations
-        poses.append(
-            Pose(
-                skeleton=humanoid_skeleton(),
-                rotations=quat.normalize(whole),
-                root_translation=root.astype(np.float32),
-            )
-        )
-    return tuple(poses)
+    whole = _REST.copy()
+    whole[IN_HUMANOID] = pose.rotations[person.body.rows]
+    return Pose(
+        skeleton=humanoid_skeleton(),
+        rotations=whole,
+        root_translation=(pose.root_translation * person.body.scale).astype(np.float32),
+    )
