@@ -18,13 +18,13 @@ __all__ = ["skirt_part"]
 
 _COLUMNS = 96
 _ROWS = 26
-_CHAINS = tuple(range(0, 360, 45))
+_CHAINS = tuple(22.5 + 45 * k for k in range(8))  # none between the legs
 _JOINTS = 4
 _EASE_M = 0.018
 _FLARE_M = 0.055  # more at the hem than the body asks for
 _WAVES = 9
-# The share the chains have at the hem; the thighs keep the rest, so that a pose without springs
-# takes the cloth along.
+# The share the chains have at the hem. They hang on the thighs, which have the rest: cloth lies on
+# the lap of somebody who sits.
 _FREE = 0.35
 
 
@@ -93,7 +93,7 @@ def _rig(shell: F64, down: F64, angles: F64) -> tuple[Array, tuple[Chain, ...]]:
     chains = tuple(
         Chain(
             name=f"skirt{k}_",
-            above="hips",
+            above="leftUpperLeg" if _CHAINS[k] < 180 else "rightUpperLeg",
             places=shell[rows, column],
             radius_m=0.02,
             stiffness=0.7,
