@@ -107,10 +107,6 @@ def test_a_headset_that_falls_silent_is_held_and_told(bead_avatar):
     assert all(np.isfinite(frame.pose.rotations).all() for frame in frames)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="known: a joint may turn by a radian in a frame on the way",
-)
 def test_on_the_way_to_idling_nothing_jumps(bead_avatar):
     publisher = Silent()
     publisher.now = {"a": worn(1)}

@@ -36,7 +36,7 @@ class FootHolder:
     """
 
     def __init__(self, skeleton: Skeleton) -> None:
-        self._legs = LegPair(skeleton)
+        self._legs = LegPair(skeleton, eased=True)
         self.reset()
 
     def reset(self) -> None:
@@ -62,7 +62,7 @@ class FootHolder:
             goals[i] = self._goal(
                 foot, ankles[i], bool(standing[2 * i]), other.stepping_s is None, step_s
             )
-        return self._legs.reached(rotations, turns, places, goals), root
+        return self._legs.reached(rotations, turns, places, goals, step_s), root
 
     def _goal(
         self, foot: _Foot, ankle: Array, standing: bool, may_step: bool, step_s: float

@@ -14,7 +14,8 @@ from twinsdk.core.skeleton import Skeleton
 from twinsdk.core.trackers import TRACKER_NAMES
 from twinsdk.motion.filters.inertia import Crossing
 from twinsdk.motion.filters.smooth import blend_amount
-from twinsdk.motion.model.pins import Pins, Swivel
+from twinsdk.motion.filters.swivel import Swivel
+from twinsdk.motion.model.pins import Pins
 
 __all__ = ["Handover"]
 
@@ -44,7 +45,7 @@ class Handover:
             np.repeat([_TURN_RAD_S2, _END_TURN_RAD_S2], [count, len(_ENDS)]),
             np.repeat([_ROOT_M_S2, _END_M_S2], [1, len(_ENDS)]),
         )
-        self._swivels = {"Hand": Swivel(), "Foot": Swivel()}
+        self._swivels = {"Hand": Swivel(), "Foot": Swivel(knees=True)}
         self._exact = np.ones(len(TRACKER_NAMES), bool)
         self._before: tuple[Array, Array, float] | None = None
         self.shown: tuple[Array, Array] | None = None

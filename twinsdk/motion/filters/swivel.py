@@ -1,0 +1,152 @@
+"""Which way elbows and knees bend, and how quickly that may change."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twinsdk.core import quat
+from twinsdk.core.arrays import F64, Array
+
+__all__ = ["Bends", "Swivel"]
+
+# What an elbow or knee does about its limb's line besides what hand and foot demand.
+_M_S, _M_S2 = 3.0, 40.0
+_ELBOW_RAD_S, _KNEE_RAD_S = 10.0, 4.0
+_AGAIN_S = 0.05  # in which the fastest is reached
+_THIN_M = 0.03  # of a limb as good as straight
+_STRAIGHT_M = 0.02  # below which it bends more as its upper bone faces than as it did
+_REACH = 0.9999  # of a limb's length
+_FACES = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+
+
+class Bends:
+    """How two limbs bend when they reach their goals.
+
+    A limb goes on bending the way it does, carried along the shortest arc to its goal; one that is
+    straight bends as its upper bone faces.
+
+    Args:
+        turns: (2, 4) world rotations of the upper bones.
+        places: (3, 2, 3) metres: roots, middles and tips.
+        goals: (2, 3) metres.
+        ahead: 1 for knees, -1 for elbows.
+
+    Attributes:
+        aim: (2, 3) from roots to goals, unit.
+        ways: (2, 3) that middles point, square to `aim`; shorter than 1 where they hardly bend.
+        radius: (2,) metres that middles are away from that line.
+    """
+
+    def __init__(self, turns: Array, places: Array, goals: Array, *, ahead: int) -> None:
+        root, middle, tip = places.astype(np.float64)
+        wanted = goals - root
+        own, self.aim = _unit(tip - root), _unit(wanted)
+        self._bones = np.stack([_unit(middle - root), _unit(tip - middle)])
+        first, second = _length(middle - root), _length(tip - middle)
+        faces = quat.rotate(turns.astype(np.float64), ahead * _STRAIGHT_M * _FACES)
+        bent = middle - (root + tip) / 2 + faces
+        bent = bent - _dot(bent, own) * own
+        size = _length(bent)
+        self._hinge = np.cross(bent / np.maximum(size, 1e-9), own)
+        way = _carried(bent / np.maximum(size, 1e-9), own, self.aim)
+        self.ways: F64 = way * np.minimum(size / _THIN_M, 1.0)
+        far = np.clip(_length(wanted), np.abs(first - second) + 1e-4, _REACH * (first + second))
+        self._along = (first**2 - second**2 + far**2) / (2 * far)
+        self._far = far
+        self._radius = np.sqrt(np.maximum(first**2 - self._along**2, 0.0))
+        self.radius: F64 = self._radius[:, 0]
+
+    def turns(self, ways: Array) -> F64:
+        """Return the world turns (2, 2, 4) of upper and lower bones that reach the goals.
+
+        Both turn with the plane the limb bends in; of one as good as straight that is where its
+        upper bone faces, so that it does not twist on a whim.
+
+        Args:
+            ways: (2, 3) to bend, square to `aim`.
+        """
+        ways = _unit(ways)
+        middle = self._along * self.aim + self._radius * ways
+        bones = np.stack([_unit(middle), _unit(self._far * self.aim - middle)])
+        before = _frames(self._bones, self._hinge)
+        after = _frames(bones, np.cross(ways, self.aim))
+        return quat.from_matrix(after @ np.swapaxes(before, -1, -2))
+
+
+class Swivel:
+    """Turns elbows, or knees, about their limb's line as quickly as people do, and no quicker.
+
+    Where the line from shoulder to hand passes the way the elbow points, a solution in closed form
+    turns over in one frame; people's arms go round. Bends are remembered in the trunk's axes.
+
+    Args:
+        knees: Whether limbs are legs, which go round slowly.
+    """
+
+    def __init__(self, *, knees: bool = False) -> None:
+        self._most_rad_s = _KNEE_RAD_S if knees else _ELBOW_RAD_S
+        self._fresh = True
+        self._aim, self._bend = np.zeros((2, 3)), np.zeros((2, 3))
+        self._speed = np.zeros(2)
+
+    def forget(self) -> None:
+        """The next step is the first: it bends as it is told."""
+        self._fresh = True
+
+    def step(self, bends: Bends, trunk: Array, step_s: float) -> Array:
+        """Return the ways (2, 3) to bend, as far towards the given ones as may be.
+
+        Args:
+            bends: What limbs are to do.
+            trunk: (4,) world rotation of what carries them.
+            step_s: Seconds since the last call.
+        """
+        trunk = trunk.astype(np.float64)
+        back = quat.conjugate(trunk)
+        aim, way = quat.rotate(back, bends.aim), quat.rotate(back, bends.ways)
+        if self._fresh:
+            self._fresh, self._speed, self._bend = False, np.zeros(2), _unit(way)
+        else:
+            last = _carried(self._bend, self._aim, aim)
+            side = np.cross(aim, last)
+            apart = np.arctan2((way * side).sum(-1), (way * last).sum(-1))
+            apart = apart * np.minimum(1.0, np.sqrt((way * way).sum(-1)))
+            turn = self._turn(apart, np.maximum(bends.radius, _THIN_M), step_s)[:, None]
+            self._bend = np.cos(turn) * last + np.sin(turn) * side
+        self._aim = aim
+        return quat.rotate(trunk, self._bend)
+
+    def _turn(self, apart: Array, radius: Array, step_s: float) -> Array:
+        """Return how far elbows turn (2,) that are `apart` radians from where they should be."""
+        most = np.minimum(_M_S2 / radius, self._most_rad_s / _AGAIN_S)
+        # As quickly as lets it stop there again.
+        wanted = np.minimum(np.abs(apart) / max(step_s, 1e-6), np.sqrt(most * np.abs(apart)))
+        wanted = np.copysign(np.minimum(wanted, np.minimum(_M_S / radius, self._most_rad_s)), apart)
+        change = np.clip(wanted - self._speed, -most * step_s, most * step_s)
+        self._speed = self._speed + change
+        return self._speed * step_s
+
+
+def _carried(way: Array, before: Array, aim: Array) -> Array:
+    """Return unit ways (2, 3) square to `before` (2, 3) turned with it to `aim`, square to that."""
+    share = _dot(way, aim) / np.maximum(1 + _dot(before, aim), 1e-3)
+    out = way - share * (before + aim)
+    return _unit(out - _dot(out, aim) * aim)
+
+
+def _frames(bones: Array, hinges: Array) -> Array:
+    """Return matrices (..., 3, 3) with bones (..., 3) and hinges, made square to them, as axes."""
+    hinges = _unit(hinges - _dot(hinges, bones) * bones)
+    return np.stack([bones, hinges, np.cross(bones, hinges)], axis=-1)
+
+
+def _dot(a: Array, b: Array) -> Array:
+    return (a * b).sum(-1, keepdims=True)
+
+
+def _length(v: Array) -> Array:
+    return np.sqrt((v * v).sum(-1, keepdims=True))
+
+
+def _unit(v: Array) -> Array:
+    return v / np.sqrt((v * v).sum(-1, keepdims=True) + 1e-18)
