@@ -15,6 +15,8 @@ from twinsdk.core.landmarks import BODY_NAMES, ImageLandmarks, Landmarks
 from twinsdk.core.observation import Observation
 from twinsdk.errors import LandmarkError, ValueRangeError
 from twinsdk.motion import BodyFitter, FitConfig
+from twinsdk.motion.fitting.body import MODEL, row
+from twinsdk.motion.fitting.estimate import BodyEstimator
 from twinsdk.motion.fitting.rest import idle_rotations
 
 LEVEL = FitConfig(camera_pitch_deg=0)
@@ -102,6 +104,28 @@ def test_tracker_noise_raises_the_error_gently_and_nothing_flips(person, straigh
         # The motion itself reaches 200 deg/s; a flip would be limited only by what limbs can do.
         assert fastest < (450 if deep < 0.05 else 950)
     assert errors[2] < errors[0] + 4
+
+
+@pytest.mark.parametrize("straight", [False, True])
+def test_a_joint_turns_about_its_own_axes_alone(person, straight):
+    # What no point tells of would never be put right again.
+    estimator = BodyEstimator(height_m=1.70)
+    noise = person.noise(np.random.default_rng(3), 90, 30, across=0.008, deep=0.05)
+    for k in range(90):
+        seen = person.observation(
+            person.moving_pose(k / 30, straight=straight), k / 30, noise=noise[k]
+        )
+        estimate = estimator.step(
+            seen.body.positions.astype(float),
+            seen.image_body,
+            np.ones(33),
+            focal_px=320 / np.tan(np.radians(30)),
+            step_s=1 / 30,
+        )
+        turned = quat.to_rotation_vector(estimate.rotations)
+        for name in ("leftLowerLeg", "rightLowerLeg", "leftLowerArm", "rightLowerArm"):
+            others = MODEL.unknown[row(name)] < 0
+            assert np.abs(turned[row(name), others]).max() < 0.02
 
 
 def test_a_straight_arm_does_not_spin_under_noise(person):

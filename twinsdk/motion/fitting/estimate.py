@@ -28,6 +28,7 @@ from twinsdk.motion.fitting.body import (
 )
 from twinsdk.motion.fitting.depth import depth_hints, line_of_sight_frame
 from twinsdk.motion.fitting.lengths import SessionLengths
+from twinsdk.motion.fitting.limb_errors import LIMB_OF_JOINT, LIMBS, cost, misfit
 from twinsdk.motion.fitting.planted import PlantedFeet
 from twinsdk.motion.fitting.points import BODY
 from twinsdk.motion.fitting.root import hips_in_camera
@@ -47,28 +48,7 @@ _USUAL_M = 3.0
 _UP = np.array([0.0, 1.0, 0.0])
 _PARENTS = MODEL.parents.tolist()
 _TRUNK = [BODY[f"{side}{part}"] for part in ("Shoulder", "Hip") for side in ("left", "right")]
-_LIMBS = (("left", "Arm"), ("right", "Arm"), ("left", "Leg"), ("right", "Leg"))
-_PARTS = {
-    "Arm": (("UpperArm", "LowerArm"), ("Elbow", "Wrist")),
-    "Leg": (("UpperLeg", "LowerLeg", "Foot"), ("Knee", "Ankle", "Heel", "FootIndex")),
-}
-
-
-def _members() -> tuple[Array, Array]:
-    """Return which joints (N, 5) and which points (P, 5) are of which limb or, last, none."""
-    joints, points = np.zeros((_COUNT, 5)), np.zeros((_SEEN, 5))
-    used = POINTS.tolist()
-    for limb, (side, kind) in enumerate(_LIMBS):
-        for part in _PARTS[kind][0]:
-            joints[row(side + part), limb] = 1
-        for part in _PARTS[kind][1]:
-            points[used.index(BODY[side + part]), limb] = 1
-    joints[:, 4], points[:, 4] = 1 - joints[:, :4].max(1), 1 - points[:, :4].max(1)
-    return joints, points
-
-
-_LIMB_OF_JOINT, _LIMB_OF_POINT = _members()
-_PER_LIMB = _LIMB_OF_POINT.sum(0)
+_STIFF = (MODEL.unknown < 0).all(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +126,7 @@ class BodyEstimator:
         self._turning = np.zeros((_COUNT, 3))
         self._moving = np.zeros(3)
         self.feet = PlantedFeet()
-        self._lost_s = np.zeros(len(_LIMBS) + 1)
+        self._lost_s = np.zeros(len(LIMBS) + 1)
         self._up = _UP
 
     def offsets(self) -> Array:
@@ -194,8 +174,8 @@ class BodyEstimator:
             solution = self._solver.solve(problem, rotations, root)
         if not first:
             solution = self._caught_up(problem, solution)
-            solution = self._second_try(problem, solution, start, step_s)
-        self._remember(solution, 0.0 if first else step_s)
+            solution, anew = self._second_try(problem, solution, start, step_s)
+            self._remember(solution, anew, step_s)
         self.lengths.add(solution, step_s)
         world, places = _forward(self.offsets(), solution.rotations, solution.root)
         shown = np.zeros((33, 3))
@@ -227,7 +207,8 @@ class BodyEstimator:
         if placed is None:
             ray = _trunk_ray(image, seen, focal_px)
             placed = _USUAL_M * np.array([ray[0], ray[1], -1.0])
-        return rotations[ROWS], placed
+        vectors = np.where(MODEL.unknown >= 0, quat.to_rotation_vector(rotations[ROWS]), 0.0)
+        return quat.from_rotation_vector(vectors), placed
 
     def _anchors(self, seen: Array, step_s: float) -> Array:
         if self._last is None:
@@ -298,7 +279,7 @@ class BodyEstimator:
 
         What has moved further than a robust weight reaches would be left behind as an outlier.
         """
-        if _misfit(first).max() < _FAR_OFF:
+        if misfit(first).max() < _FAR_OFF:
             return first
         coarse = replace(
             problem,
@@ -312,7 +293,7 @@ class BodyEstimator:
         fine = self._solver.solve(
             replace(problem, forecast=near.rotations, root=near.root), near.rotations, near.root
         )
-        return fine if _cost(fine, problem) < 0.9 * _cost(first, problem) else first
+        return fine if cost(fine, problem) < 0.9 * cost(first, problem) else first
 
     def _second_try(
         self,
@@ -320,22 +301,26 @@ class BodyEstimator:
         first: BodySolution,
         start: Callable[[], tuple[Array, Array]],
         step_s: float,
-    ) -> BodySolution:
+    ) -> tuple[BodySolution, Array]:
         """Return the better of `first` and what begins without memory where `first` is far off.
+
+        And which joints (N,) begin without memory.
 
         A limb that has passed the plane of the image is a local minimum: it leans to the camera
         where it should lean away, or the other way round.
         """
-        self._lost_s = np.where(_misfit(first) > _FAR_OFF, self._lost_s + step_s, 0.0)
+        self._lost_s = np.where(misfit(first) > _FAR_OFF, self._lost_s + step_s, 0.0)
         late = self._lost_s > _PATIENCE_S
+        none = np.zeros(_COUNT, bool)
         if not late.any():
-            return first
+            return first, none
         self._lost_s[late] = 0.0
         rotations, root = start()
         if late[-1]:  # the trunk: nothing can be kept
             whole = self._begin(problem, rotations, root)
-            return whole if _cost(whole, problem) < 0.8 * _cost(first, problem) else first
-        lost = (_LIMB_OF_JOINT @ late) > 0
+            better = cost(whole, problem) < 0.8 * cost(first, problem)
+            return (whole, ~none) if better else (first, none)
+        lost = (LIMB_OF_JOINT @ late) > 0
         rotations = np.where(lost[:, None], rotations, first.rotations)
         free = replace(
             problem,
@@ -343,14 +328,20 @@ class BodyEstimator:
             forecast_weights=np.where(lost[:, None], 0.5, problem.forecast_weights),
         )
         second = self._solver.solve(free, rotations, first.root)
-        return second if _cost(second, problem) < 0.8 * _cost(first, problem) else first
+        better = cost(second, problem) < 0.8 * cost(first, problem)
+        return (second, lost) if better else (first, none)
 
-    def _remember(self, solution: BodySolution, step_s: float) -> None:
+    def _remember(self, solution: BodySolution, anew: Array, step_s: float) -> None:
+        """Learn how fast joints turn and the root moves; what began anew is not known to move."""
         if self._last is None or step_s <= 0:
             return
         between = quat.multiply(quat.conjugate(self._last.rotations), solution.rotations)
         share = blend_amount(4.0, step_s)
         self._turning += share * (quat.to_rotation_vector(between) / step_s - self._turning)
+        self._turning[anew | _STIFF] = 0.0
+        if anew[0]:
+            self._moving[:] = 0.0
+            return
         self._moving += share * ((solution.root - self._last.root) / step_s - self._moving)
 
 
@@ -370,22 +361,6 @@ def _forward(offsets: Array, rotations: Array, root: Array) -> tuple[Array, Arra
             world[j] = world[parent] @ local[j]
             places[j] = places[parent] + world[parent] @ offsets[j]
     return world, places
-
-
-def _misfit(solution: BodySolution) -> Array:
-    """Return the mean square of what is left over (5,): of each limb, then of trunk and head."""
-    square = solution.residuals[:, :3] ** 2
-    worst = np.maximum(square[:, 0] + square[:, 1], square[:, 2])
-    return np.asarray(worst @ _LIMB_OF_POINT / _PER_LIMB)
-
-
-def _cost(solution: BodySolution, problem: BodyProblem) -> float:
-    """Return how far a solution is from what is measured, as the solver counts it."""
-    square = solution.residuals[:, :3] ** 2
-    across, deep = square[:, 0] + square[:, 1], square[:, 2]
-    across = across / (1 + across / problem.ray_scale**2)
-    deep = deep / (1 + deep / problem.depth_scale**2)
-    return float((across + deep).sum())
 
 
 def _neutral(rotations: Array) -> Array:
