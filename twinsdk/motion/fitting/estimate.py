@@ -33,6 +33,7 @@ from twinsdk.motion.fitting.planted import PlantedFeet
 from twinsdk.motion.fitting.points import BODY
 from twinsdk.motion.fitting.root import hips_in_camera
 from twinsdk.motion.fitting.solve import Palms, complete, solve
+from twinsdk.motion.fitting.stillness import Stillness
 from twinsdk.motion.vectors import matrix_of
 
 __all__ = ["BodyEstimate", "BodyEstimator", "EstimatorConfig"]
@@ -60,6 +61,7 @@ class EstimatorConfig:
         depth_share: How far depths are believed: factor on the deviations they claim.
         turn_rad: Deviation of a joint's forecast at rest after 1/30 s.
         turn_gain: And what a radian a second adds to it.
+        at_rest: How much surer the forecast of a limb is at most that has long been at rest.
         root_m, root_gain: The same of the root's place across the line of sight.
         away_m, away_gain: And along it.
     """
@@ -68,6 +70,7 @@ class EstimatorConfig:
     depth_share: float = 1.0
     turn_rad: float = 0.03
     turn_gain: float = 0.03
+    at_rest: float = 6.0
     root_m: float = 0.01
     root_gain: float = 0.03
     away_m: float = 0.01
@@ -101,6 +104,7 @@ class BodyEstimator:
     Attributes:
         lengths: What is known of their bones.
         feet: Which of their feet stand.
+        stillness: Which of their limbs move.
 
     Args:
         height_m: Of the person.
@@ -126,6 +130,7 @@ class BodyEstimator:
         self._turning = np.zeros((_COUNT, 3))
         self._moving = np.zeros(3)
         self.feet = PlantedFeet()
+        self.stillness = Stillness()
         self._lost_s = np.zeros(len(LIMBS) + 1)
         self._up = _UP
 
@@ -230,9 +235,12 @@ class BodyEstimator:
         return self._solver.solve(fine, coarse.rotations, coarse.root)
 
     def _forecast(self, last: BodyEstimate, step_s: float) -> tuple[Array, Array]:
-        turned = quat.from_rotation_vector(self._turning * step_s)
+        # What rests does not go on: a forecast believed that much would drift.
+        haste = self.stillness.haste
+        turning = (LIMB_OF_JOINT @ haste)[:, None] * self._turning
+        turned = quat.from_rotation_vector(turning * step_s)
         rotations = quat.normalize(quat.multiply(last.rotations, turned))
-        return rotations, last.root + self._moving * step_s
+        return rotations, last.root + haste[-1] * self._moving * step_s
 
     def _problem(
         self,
@@ -255,10 +263,14 @@ class BodyEstimator:
         table[:, 4] = sure / (c.depth_share * sigma)
         late = np.sqrt(max(step_s, 1e-3) * 30)
         speed = np.abs(self._turning)
-        forecast_weights = 1 / (late * (c.turn_rad + c.turn_gain * speed))
+        haste = self._haste(points, image, seen, away / focal_px, step_s)
+        calm = 1 / np.maximum(haste, 1 / c.at_rest)
+        forecast_weights = (LIMB_OF_JOINT @ calm)[:, None] / (
+            late * (c.turn_rad + c.turn_gain * speed)
+        )
         moving = np.abs(self._moving)
         least, gain = (c.root_m, c.root_m, c.away_m), (c.root_gain, c.root_gain, c.away_gain)
-        root_weights = 1 / (late * (np.array(least) + np.array(gain) * moving))
+        root_weights = calm[-1] / (late * (np.array(least) + np.array(gain) * moving))
         return BodyProblem(
             offsets=self.offsets(),
             points=self._points,
@@ -273,6 +285,12 @@ class BodyEstimator:
             bias_weight=10.0,
             anchor_scale=8.0,
         )
+
+    def _haste(
+        self, points: Array, image: ImageLandmarks, seen: Array, metres: float, step_s: float
+    ) -> Array:
+        across = image.uv * (metres * np.array(image.size_px))
+        return self.stillness.step(across, points, seen > _LEAST_SEEN, step_s)
 
     def _caught_up(self, problem: BodyProblem, first: BodySolution) -> BodySolution:
         """Return the better of `first` and a search that begins coarsely, where it is far off.

@@ -57,7 +57,7 @@ class FitConfig:
     fade_in_s: float = 0.25
     fade_out_s: float = 0.4
     hold_s: float = 0.7
-    smoothing: GlideConfig = field(default_factory=lambda: GlideConfig(min_hz=1.0, gain=0.75))
+    smoothing: GlideConfig = field(default_factory=lambda: GlideConfig(min_hz=1.5, gain=0.75))
     camera_pitch_deg: float | None = None
 
     def __post_init__(self) -> None:
@@ -107,6 +107,7 @@ _FINGERS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers")]
 _PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
 _SHOWN = 0.98  # of a leg: one that fades in from rest moves, however still the person stands
 _LONGEST_STEP_S = 1.0
+_AT_REST = 0.2  # how quickly at least follows what has long been at rest, against what moves
 
 
 class BodyFitter:
@@ -207,7 +208,8 @@ class BodyFitter:
         self._pitch.add(estimate.points, seen, step_s)
         if self._last is None:
             self._pitch.start()
-        self._own.step(self._estimator.lengths, step_s)
+        if self._own.step(self._estimator.lengths, step_s):
+            self._estimator.stillness.restless()
         self._solve(points, estimate, hands, observation, step_s)
         if observation.expressions is not None:
             self._expressions = np.clip(observation.expressions, 0, 1)
@@ -335,6 +337,7 @@ class BodyFitter:
         haste = _STIFFEST + (1 - _STIFFEST) * self._presence.confidence
         haste[_FINGERS] = np.minimum(haste[_FINGERS], self._hand_haste)
         haste[_PALMS] = np.minimum(haste[_PALMS], self._hand_haste)
+        haste = haste * np.maximum(self._estimator.stillness.of_groups(), _AT_REST)
         # What is fading moves by its weight, which is smooth already.
         return np.where(self._presence.seen, haste, 1.0)
 

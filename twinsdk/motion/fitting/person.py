@@ -62,14 +62,16 @@ class OwnSkeleton:
         self._logs: Array | None = None
         self._seen_s, self._next_s = 0.0, _FIRST_S
 
-    def step(self, lengths: SessionLengths, step_s: float) -> None:
-        """Take what is known `step_s` seconds later."""
+    def step(self, lengths: SessionLengths, step_s: float) -> bool:
+        """Take what is known `step_s` seconds later; return whether that is another skeleton."""
         self._seen_s += step_s
         if self._seen_s < self._next_s:
-            return
+            return False
         self._next_s *= _AGAIN
-        if self._logs is None or np.abs(lengths.logs - self._logs).max() > _WORTH:
+        another = self._logs is None or bool(np.abs(lengths.logs - self._logs).max() > _WORTH)
+        if another:
             self.take(lengths)
+        return another
 
     def take(self, lengths: SessionLengths) -> None:
         """Take what is known at once."""
