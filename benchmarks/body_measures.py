@@ -4,8 +4,8 @@
     python benchmarks/body_measures.py learn people.npz      # learn from them and judge
 
 `film` stores what the tracker saw of each person and their true measures; `learn` writes
-`twinsdk/session/body_lengths.npz` and prints the errors, each person's by a map learnt without
-them. Needs the `avatar` extra; ten seconds a person.
+`twinsdk/session/body_lengths.npz` and prints the errors, each person's by what was learnt from the
+others. Needs the `avatar` extra; ten seconds a person.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from pathlib import Path
 import numpy as np
 
 from twinsdk.avatar import MEASURES, AvatarSpec, Colors, generate_avatar, measure_body
-from twinsdk.capture.mediapipe_tracker import MediaPipeTracker
+from twinsdk.capture.mediapipe_models import BodyModel
+from twinsdk.capture.models import resolve_models
 from twinsdk.core import quat
 from twinsdk.core.avatar import Avatar
-from twinsdk.core.image import Image
-from twinsdk.core.landmarks import BODY_NAMES
+from twinsdk.core.axes import gltf_from_mediapipe
+from twinsdk.core.landmarks import BODY_NAMES, ImageLandmarks, Landmarks
+from twinsdk.core.observation import Observation
 from twinsdk.core.pose import Pose
 from twinsdk.render.camera import Camera
 from twinsdk.render.renderer import Renderer
 from twinsdk.session import body_lengths
+from twinsdk.session.body_lengths import FEATURES, STANDING, BodyLengths, given
 from twinsdk.skinning import Skinner
 
 # What makes limbs long or short; `load_base().locals_` has many more.
@@ -40,13 +43,25 @@ SLIDERS = (
     "torso/torso-vshape-incr",
 )
 SIZE = (480, 640)
-FRAMES = 12
-RIDGE = 0.03
-WHOLE = [
-    BODY_NAMES.index(f"{side}{part}")
-    for side in ("left", "right")
-    for part in ("Eye", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle", "Heel")
-]
+# Degrees: arms down from level, rolled about their length, elbows bent; thighs out, turned out,
+# knees bent. Held one after the other, as somebody does who is guided.
+POSES = (
+    ((70, 0, 5), (4, 0, 2)),
+    ((45, 0, 5), (4, 0, 2)),
+    ((15, 0, 5), (4, 0, 2)),
+    ((0, -90, 90), (4, 0, 2)),
+    ((30, -90, 90), (4, 0, 2)),
+    ((40, 90, 95), (4, 0, 2)),
+    ((0, 90, 90), (4, 0, 2)),
+    ((20, -60, 70), (4, 0, 2)),
+    ((60, 0, 5), (45, 65, 60)),
+    ((60, 0, 5), (35, 65, 40)),
+    ((50, 0, 5), (85, 75, 85)),
+    ((0, -90, 90), (75, 75, 80)),
+    ((20, -90, 80), (60, 70, 60)),
+)
+HELD, STEP_MS = 3, 150  # looks at each pose until the tracker's smoothing is through
+RIDGE = 0.02  # of the features' own variance
 SKINS = ("#d9a384", "#f0cdb4", "#a8714f", "#6f4730", "#8d5a3c", "#e8b898")
 
 
@@ -67,111 +82,124 @@ def person(number: int) -> AvatarSpec:
     )
 
 
-def stand(avatar: Avatar, frame: int) -> Pose:
-    """Arms from hanging to level and back, knees straight."""
+def posed(avatar: Avatar, arm: tuple[int, ...], leg: tuple[int, ...]) -> Pose:
     skeleton = avatar.skeleton
     rotations = np.tile(quat.IDENTITY, (len(skeleton), 1)).astype(np.float32)
-    down = np.radians(70) * (0.5 + 0.5 * np.cos(2 * np.pi * frame / FRAMES))
-    for side, sign in (("left", -1), ("right", 1)):
-        turn = quat.from_axis_angle(np.array([0, 0, 1.0]), np.array(sign * down))
-        rotations[skeleton.joint(f"{side}UpperArm")] = turn
-        apart = quat.from_axis_angle(np.array([0, 0, 1.0]), np.array(-sign * np.radians(5)))
-        rotations[skeleton.joint(f"{side}UpperLeg")] = apart
+    for side, sign in (("left", 1), ("right", -1)):
+        down, roll, elbow = arm
+        rotations[skeleton.joint(f"{side}UpperArm")] = quat.multiply(
+            about(2, -sign * down), about(0, roll)
+        )
+        rotations[skeleton.joint(f"{side}LowerArm")] = about(1, -sign * elbow)
+        out, turned, knee = leg
+        rotations[skeleton.joint(f"{side}UpperLeg")] = quat.multiply(
+            about(2, sign * out), about(1, sign * turned)
+        )
+        rotations[skeleton.joint(f"{side}LowerLeg")] = about(0, knee)
     return Pose(
         skeleton=skeleton, rotations=rotations, root_translation=skeleton.rest_translations[0]
     )
 
 
+def about(axis: int, degrees: float) -> np.ndarray:
+    return quat.from_axis_angle(np.eye(3)[axis], np.array(np.radians(degrees)))
+
+
 def film(path: str, count: int) -> None:
-    world, pixels, seen, truth, heights = [], [], [], [], []
-    with MediaPipeTracker() as tracker:
-        for number in range(count):
-            avatar = generate_avatar(person(number), progress=False)
-            rng = np.random.default_rng(5000 + number)
-            skinner, renderer = Skinner(avatar), Renderer(avatar.mesh, *SIZE, shadows=False)
-            margin, fov = rng.uniform(1.1, 1.5), rng.uniform(30, 55)
-            pitch = rng.uniform(-2, 8)
-            for frame in range(FRAMES):
-                pose = stand(avatar, frame)
-                vertices, normals = skinner.vertices_and_normals(pose)
-                yaw = 10 * np.sin(2 * np.pi * frame / FRAMES + number)
-                camera = Camera.framing(
-                    avatar.mesh.vertices,
-                    margin,
-                    yaw_deg=yaw,
-                    pitch_deg=pitch,
-                    fov_deg=fov,
-                    aspect=SIZE[0] / SIZE[1],
-                )
-                picture = renderer.draw(vertices, normals, camera)
-                image = Image(pixels=picture, timestamp_ns=frame * 33_000_000, index=frame)
-                found = tracker.track(image)
-                body = found[0].body if found else None
-                image_body = found[0].image_body if found else None
-                if body is None or image_body is None:
-                    world.append(np.full((33, 3), np.nan))
-                    pixels.append(np.full((33, 2), np.nan))
-                    seen.append(np.zeros(33))
-                    continue
-                world.append(body.positions)
-                pixels.append(image_body.pixels())
-                seen.append(body.visibility)
-            truth.append([measure_body(avatar.skeleton)[name] for name in MEASURES])
-            heights.append(person(number).height_m)
-            print(number, flush=True)
-            np.savez_compressed(
-                path,
-                world=np.reshape(world, (-1, FRAMES, 33, 3)),
-                pixels=np.reshape(pixels, (-1, FRAMES, 33, 2)),
-                seen=np.reshape(seen, (-1, FRAMES, 33)),
-                truth=np.array(truth),
-                heights=np.array(heights),
+    rows: dict[str, list] = {name: [] for name in ("world", "uv", "seen", "truth", "heights")}
+    paths = resolve_models()
+    for number in range(count):
+        avatar = generate_avatar(person(number), progress=False)
+        rng = np.random.default_rng(5000 + number)
+        skinner, renderer = Skinner(avatar), Renderer(avatar.mesh, *SIZE, shadows=False)
+        margin, fov, pitch = rng.uniform(1.1, 1.4), rng.uniform(30, 55), rng.uniform(-2, 8)
+        model = BodyModel(paths, 0.5, 0.5, 0.5)
+        found = []
+        for k, (arm, leg) in enumerate(POSES):
+            camera = Camera.framing(
+                avatar.mesh.vertices,
+                margin,
+                yaw_deg=10 * np.sin(2 * np.pi * k / 10 + number),
+                pitch_deg=pitch,
+                fov_deg=fov,
+                aspect=SIZE[0] / SIZE[1],
             )
+            picture = renderer.draw(*skinner.vertices_and_normals(posed(avatar, arm, leg)), camera)
+            looks = [model(picture, STEP_MS * (HELD * k + i)) for i in range(HELD)]
+            found.append(looks[-1])
+        model.close()
+        lost = [np.full((33, 3), np.nan), np.full((33, 2), np.nan), np.zeros(33)]
+        seen = [[f.world, f.points[:, :2], f.visibility] if f else lost for f in found]
+        for name, values in zip(("world", "uv", "seen"), zip(*seen, strict=True), strict=True):
+            rows[name].append(np.array(values, np.float32))
+        lengths = measure_body(avatar.skeleton)
+        rows["truth"].append([lengths[name] for name in MEASURES])
+        rows["heights"].append(person(number).height_m)
+        np.savez_compressed(path, **{name: np.array(values) for name, values in rows.items()})
+        print(number, flush=True)
+
+
+def collected(world: np.ndarray, uv: np.ndarray, seen: np.ndarray) -> BodyLengths:
+    """What `avatar fit` takes from a person's frames, each held for as long as it asks for."""
+    lengths = BodyLengths()
+    for points, places, sure in zip(world, uv, seen, strict=True):
+        if not np.isfinite(places).all():
+            continue
+        observation = Observation(
+            timestamp_ns=0,
+            body=Landmarks(
+                names=BODY_NAMES, positions=gltf_from_mediapipe(points), visibility=sure
+            ),
+            image_body=ImageLandmarks(names=BODY_NAMES, uv=places, size_px=SIZE, visibility=sure),
+        )
+        for _ in range(HELD):
+            lengths.add(observation)
+    return lengths
 
 
 def learn(path: str) -> None:
-    """Write the ridge regression of joint distances on what the picture shows."""
+    """Write what people's lengths and the features of their pictures have in common."""
     with np.load(path) as stored:
-        pixels, seen, truth, heights = (stored[n] for n in ("pixels", "seen", "truth", "heights"))
-    rows, kept = [], []
-    for number, (points, sure) in enumerate(zip(pixels, seen, strict=True)):
-        whole = [f for f in range(2, FRAMES) if sure[f][WHOLE].min() > 0.6]
-        if len(whole) >= 5:
-            shares = [body_lengths.body_features(points[f].astype(float))[0] for f in whole]
-            rows.append(body_lengths.summary(np.stack(shares)))
-            kept.append(number)
-    x, y = np.array(rows), truth[kept] / heights[kept, None]
-    errors, plain = np.zeros_like(y), np.zeros_like(y)
+        frames = zip(stored["world"], stored["uv"], stored["seen"], strict=True)
+        x = np.array([collected(*one).features() for one in frames])
+        y = np.log(stored["truth"] / stored["heights"][:, None])
+    whole = np.isfinite(x).all(1)
+    x, y = x[whole], y[whole]
+    mean, covariance = together(x, y)
+    np.savez_compressed(
+        Path(body_lengths.__file__).with_suffix(".npz"), mean=mean, covariance=covariance
+    )
+    limited = {"all": FEATURES, "no knees": FEATURES[:-2], "standing straight": STANDING}
+    errors = {name: judged(x, y, len(known)) for name, known in limited.items()}
+    errors["by the height alone"] = np.abs(np.expm1(y.mean(0) - y))
+    print(f"{len(x)} people; mean error in %, and what nine of ten are below")
+    print("| measure | " + " | ".join(errors) + " |\n" + "|---" * (len(errors) + 1) + "|")
+    for m, name in enumerate(MEASURES):
+        row = [
+            f"{100 * e[:, m].mean():.1f}, {np.percentile(100 * e[:, m], 90):.1f}"
+            for e in errors.values()
+        ]
+        print(f"| {name} | " + " | ".join(row) + " |")
+
+
+def judged(x: np.ndarray, y: np.ndarray, known: int) -> np.ndarray:
+    """Relative errors (N, 7), the first `known` features given, of people not learnt from."""
+    out = np.zeros_like(y)
     for i in range(len(x)):
         others = np.arange(len(x)) != i
-        mean, offset, slopes = ridge(x[others], y[others])
-        errors[i] = offset + slopes @ (x[i] - mean) - y[i]
-        plain[i] = offset - y[i]
-    mean, offset, slopes = ridge(x, y)
-    deviation = np.sqrt((errors**2).mean(0))
-    np.savez_compressed(
-        Path(body_lengths.__file__).with_suffix(".npz"),
-        mean=mean,
-        spread=x.std(0),
-        offset=offset,
-        slopes=slopes,
-        deviation=deviation,
-    )
-    print(f"{len(x)} people\n| measure | mean error | 9 of 10 below | by the height alone |")
-    print("|---|---|---|---|")
-    relative, guess = np.abs(errors / y) * 100, np.abs(plain / y) * 100
-    for m, name in enumerate(MEASURES):
-        high = np.percentile(relative[:, m], 90)
-        means = f"{relative[:, m].mean():.1f} % | {high:.1f} % | {guess[:, m].mean():.1f} %"
-        print(f"| {name} | {means} |")
+        features = np.where(np.arange(x.shape[1]) < known, x[i], np.nan)
+        logs, _ = given(features, *together(x[others], y[others]))
+        out[i] = np.abs(np.expm1(logs - y[i]))
+    return out
 
 
-def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the features' mean, the outputs' mean and the slopes between them."""
-    mean, spread, offset = x.mean(0), x.std(0), y.mean(0)
-    z = (x - mean) / spread
-    inner = z.T @ z + RIDGE * len(x) * np.eye(z.shape[1])
-    return mean, offset, (np.linalg.solve(inner, z.T @ (y - offset)) / spread[:, None]).T
+def together(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and covariance of features (N, 15) and measures (N, 7)."""
+    both = np.concatenate([x, y], 1)
+    covariance = np.cov(both.T)
+    inner = np.arange(x.shape[1])
+    covariance[inner, inner] *= 1 + RIDGE
+    return both.mean(0), covariance
 
 
 if __name__ == "__main__":

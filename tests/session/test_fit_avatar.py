@@ -9,7 +9,12 @@ import twinsdk as tw
 from twinsdk.core.expressions import EXPRESSION_COUNT
 from twinsdk.core.landmarks import BODY_NAMES, FACE_NAMES
 from twinsdk.errors import LandmarkError
-from twinsdk.session.body_lengths import BodyLengths, body_features
+from twinsdk.session.body_lengths import (
+    FEATURES,
+    BodyLengths,
+    given,
+    standing_shares,
+)
 from twinsdk.session.guide import Guide, Stage
 from twinsdk.session.survey import Surveyor
 
@@ -123,8 +128,11 @@ def test_the_calmest_sharp_frames_of_each_side_are_kept(places):
     assert any("left" in word for word in front.warnings)
 
 
-def body(scale_px=400.0, legs=0.9):
-    """What is seen of a person standing, as pixels and metres of our own skeleton's points."""
+def body(scale_px=400.0, legs=0.9, elbow_deg=0.0, forearm=1.0):
+    """What is seen of a person standing, as pixels and metres of our own skeleton's points.
+
+    Elbows may be bent upwards, and forearms be longer than the skeleton's.
+    """
     at = dict(zip(tw.HUMANOID_NAMES, tw.humanoid_skeleton().rest_world()[1], strict=True))
     joint_of = {
         "Shoulder": "UpperArm", "Elbow": "LowerArm", "Wrist": "Hand", "Hip": "UpperLeg",
@@ -137,6 +145,11 @@ def body(scale_px=400.0, legs=0.9):
         points[BODY_NAMES.index(f"{side}Heel"), 1] -= 0.06
         ear = at["head"] + [0.078 if side == "left" else -0.078, 0.045, 0]
         points[BODY_NAMES.index(f"{side}Ear")] = ear
+    for side, out in (("left", 1), ("right", -1)):
+        elbow, wrist = (BODY_NAMES.index(side + part) for part in ("Elbow", "Wrist"))
+        way = np.array([out * np.cos(np.radians(elbow_deg)), np.sin(np.radians(elbow_deg)), 0])
+        length = forearm * np.linalg.norm(points[wrist] - points[elbow])
+        points[wrist] = points[elbow] + way * length
     size = (900, 900)
     uv = np.stack([0.5 + points[:, 0] * scale_px / 900, 0.95 - points[:, 1] * scale_px / 900], -1)
     sure = np.full(len(points), 0.9)
@@ -149,8 +162,8 @@ def body(scale_px=400.0, legs=0.9):
 
 
 def test_features_are_shares_of_the_stature_whatever_the_distance():
-    near, near_px = body_features(np.asarray(body(400).image_body.pixels(), float))
-    far, far_px = body_features(np.asarray(body(200).image_body.pixels(), float))
+    near, near_px = standing_shares(np.asarray(body(400).image_body.pixels(), float))
+    far, far_px = standing_shares(np.asarray(body(200).image_body.pixels(), float))
     np.testing.assert_allclose(near, far, atol=1e-5)
     assert near_px == pytest.approx(2 * far_px, rel=1e-4)
 
@@ -171,6 +184,58 @@ def test_lengths_scale_with_the_height_and_ask_for_the_whole_body():
     own = dict(zip(tw.HUMANOID_NAMES, tw.humanoid_skeleton().rest_world()[1], strict=True))
     thigh = np.linalg.norm(own["leftUpperLeg"] - own["leftLowerLeg"])
     assert lengths.measures(1.7)[0]["thigh"] == pytest.approx(thigh, rel=0.2)
+
+
+def forearm_of(frames):
+    lengths = BodyLengths()
+    for frame in frames:
+        lengths.add(frame)
+    found, deviation = lengths.measures(1.7)
+    return found["forearm"], deviation["forearm"], lengths
+
+
+def test_bent_elbows_tell_the_forearms_better_than_straight_ones():
+    straight, unsure, lengths = forearm_of([body(forearm=1.1)] * 8)
+    assert not lengths.tells("arm")
+    bent, sure, lengths = forearm_of(
+        [body(forearm=1.1)] * 8 + [body(elbow_deg=90, forearm=1.1)] * 4
+    )
+    assert lengths.tells("arm")
+    assert not lengths.tells("leg")
+    assert sure < 0.6 * unsure
+    usual, _, _ = forearm_of([body()] * 8 + [body(elbow_deg=90)] * 4)
+    # The tracker makes people more alike than they are: what is a tenth to it is more.
+    assert 1.05 < bent / usual < 1.25
+    assert straight != bent
+
+
+def test_a_limb_bent_towards_the_camera_tells_nothing():
+    lengths = BodyLengths()
+    seen = body(elbow_deg=90)
+    points = seen.body.positions.copy()
+    for side in ("left", "right"):
+        points[BODY_NAMES.index(f"{side}Wrist"), 2] += 1.0
+    towards = replace(seen.body, positions=points)
+    for _ in range(6):
+        lengths.add(replace(seen, body=towards))
+    assert lengths.bent == {"arm": 0, "leg": 0}
+
+
+def test_what_is_not_known_leaves_the_rest_as_the_normal_distribution_has_it():
+    rng = np.random.default_rng(5)
+    count = len(FEATURES) + 7
+    mix = rng.normal(size=(count, count))
+    people = rng.normal(size=(400_000, count)) @ mix
+    mean, covariance = people.mean(0), np.cov(people.T)
+    x = np.full(len(FEATURES), np.nan)
+    x[[2, 11]] = 0.7, -1.1
+    found, deviation = given(x, mean, covariance)
+    # The slow way: regress on what is known alone.
+    known = np.column_stack([np.ones(len(people)), people[:, [2, 11]]])
+    slopes, *_ = np.linalg.lstsq(known, people[:, len(FEATURES) :], rcond=None)
+    np.testing.assert_allclose(found, [1, 0.7, -1.1] @ slopes, atol=1e-6)
+    left = people[:, len(FEATURES) :] - known @ slopes
+    np.testing.assert_allclose(deviation, left.std(0), rtol=1e-3)
 
 
 def test_hidden_legs_leave_arms_alone_to_be_measured():

@@ -93,6 +93,12 @@ def fit_avatar(
         spec = body.spec
     if not survey.lengths.whole:
         warnings.append("the body was not seen whole: legs and trunk are average for the height")
+    else:
+        warnings += [
+            f"{joints} were never seen bent to the side: {limb}s are told half as well"
+            for limb, joints in (("arm", "elbows"), ("leg", "knees"))
+            if not survey.lengths.tells(limb)
+        ]
     face = fit_face([view.landmarks for view in survey.views], spec=spec, progress=progress)
     picture = bake_face(survey.views, spec=face.spec, progress=progress)
     warnings += [*face.warnings, *picture.warnings]

@@ -32,6 +32,16 @@ GUIDE: tuple[Stage, ...] = (
         enough=40,
         patience_s=30.0,
     ),
+    Stage(
+        words="lift your elbows to your shoulders' height, hands up, as if you gave up",
+        counts="arms_bent",
+        enough=20,
+    ),
+    Stage(
+        words="stand wide and sink down, knees out to the sides, until your thighs are level",
+        counts="knees_bent",
+        enough=15,
+    ),
     Stage(words="come near and look into the camera, mouth closed", counts="near", enough=25),
     Stage(words="turn your head slowly to your left", counts="left_seen", enough=12),
     Stage(words="turn your head slowly to your right", counts="right_seen", enough=12),

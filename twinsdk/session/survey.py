@@ -94,10 +94,16 @@ class Surveyor:
     def found(self) -> dict[str, int]:
         """How many frames were of use, by what for.
 
-        "body": seen whole; "near": the face from the front, large enough; "left_seen",
-        "right_seen": turned to the person's side; "mouth_open".
+        "body": seen whole; "arms_bent", "knees_bent": limbs that tell their lengths; "near": the
+        face from the front, large enough; "left_seen", "right_seen": turned to the person's side;
+        "mouth_open".
         """
-        return dict(self._seen) | {"body": self._lengths.frames}
+        bent = self._lengths.bent
+        return dict(self._seen) | {
+            "body": self._lengths.frames,
+            "arms_bent": bent["arm"],
+            "knees_bent": bent["leg"],
+        }
 
     def add(self, image: Image, observations: Sequence[Observation]) -> None:
         """Look at one frame."""
