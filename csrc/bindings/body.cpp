@@ -1,4 +1,5 @@
-// The body solver; twinsdk/core/body_solver.py checks shapes in words before.
+// The body solver and turning rotations; twinsdk/core/body_solver.py and turning.py check shapes
+// in words before.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,6 +9,7 @@
 
 #include "arrays.hpp"
 #include "twinsdk/body_solver.hpp"
+#include "twinsdk/turning.hpp"
 
 namespace twinsdk {
 namespace {
@@ -58,7 +60,8 @@ double Solve(Guarded& guarded, const Array<double>& offsets, const Array<double>
              const Array<double>& neutral_weights, const Array<double>& root_forecast,
              const Array<double>& root_weights, const Array<double>& numbers,
              std::int32_t iterations, Array<double>& rotations, Array<double>& root,
-             Array<double>& residuals, Array<double>& information, Array<double>& downhill) {
+             Array<double>& residuals, Array<double>& information, Array<double>& downhill,
+             Array<double>& world, Array<double>& places) {
   const std::lock_guard<std::mutex> lock(guarded.busy);
   BodySolver& solver = guarded.solver;
   const auto joints = static_cast<py::ssize_t>(solver.topology().parents.size());
@@ -73,6 +76,7 @@ double Solve(Guarded& guarded, const Array<double>& offsets, const Array<double>
   Expect(root_forecast.size() == 3 && root_weights.size() == 3 && root.size() == 3, "root");
   Expect(numbers.size() == 7 && iterations >= 0, "numbers, iterations");
   Expect(information.size() == segments * segments && downhill.size() == segments, "information");
+  Expect(world.size() == 9 * joints && places.size() == 3 * count, "world, places");
   const double* n = numbers.data();
   const BodyProblem problem = {offsets.data(),
                                points.data(),
@@ -93,9 +97,35 @@ double Solve(Guarded& guarded, const Array<double>& offsets, const Array<double>
                                n[6],
                                iterations};
   // A tenth of a millisecond: releasing the GIL would gain nothing.
-  return solver.Solve(problem, rotations.mutable_data(), root.mutable_data(),
-                      residuals.mutable_data(), information.mutable_data(),
-                      downhill.mutable_data());
+  const double cost = solver.Solve(problem, rotations.mutable_data(), root.mutable_data(),
+                                   residuals.mutable_data(), information.mutable_data(),
+                                   downhill.mutable_data());
+  solver.Places(problem, world.mutable_data(), places.mutable_data());
+  return cost;
+}
+
+void BindTurned(const Array<double>& q, const Array<double>& v, Array<double>& out) {
+  const py::ssize_t count = q.size() / 4;
+  Expect(q.size() == 4 * count && v.size() == 3 * count && out.size() == q.size(), "q, v, out");
+  Turned(q.data(), v.data(), count, out.mutable_data());
+}
+
+void BindTurnsBetween(const Array<double>& a, const Array<double>& b, Array<double>& out) {
+  const py::ssize_t count = a.size() / 4;
+  Expect(a.size() == 4 * count && b.size() == a.size() && out.size() == 3 * count, "a, b, out");
+  TurnsBetween(a.data(), b.data(), count, out.mutable_data());
+}
+
+void BindGlide(const Array<double>& given, double step_s, double min_hz, double gain,
+               double speed_hz, const Array<double>& haste, const Array<double>& max_speed,
+               Array<double>& at, Array<double>& velocity, Array<double>& speed) {
+  const py::ssize_t count = given.size() / 4;
+  Expect(given.size() == 4 * count && at.size() == given.size(), "given, at");
+  Expect(haste.size() == count && max_speed.size() == count, "haste, max_speed");
+  Expect(velocity.size() == 3 * count && speed.size() == count, "velocity, speed");
+  Expect(step_s > 0, "step_s");
+  Glide({count, step_s, min_hz, gain, speed_hz, given.data(), haste.data(), max_speed.data(),
+         at.mutable_data(), velocity.mutable_data(), speed.mutable_data()});
 }
 
 }  // namespace
@@ -114,7 +144,16 @@ void AddBody(py::module_& m) {
            py::arg("root_weights").noconvert(), py::arg("numbers").noconvert(),
            py::arg("iterations"), py::arg("rotations").noconvert(), py::arg("root").noconvert(),
            py::arg("residuals").noconvert(), py::arg("information").noconvert(),
-           py::arg("downhill").noconvert());
+           py::arg("downhill").noconvert(), py::arg("world").noconvert(),
+           py::arg("places").noconvert());
+  m.def("turned", &BindTurned, py::arg("q").noconvert(), py::arg("v").noconvert(),
+        py::arg("out").noconvert());
+  m.def("turns_between", &BindTurnsBetween, py::arg("a").noconvert(), py::arg("b").noconvert(),
+        py::arg("out").noconvert());
+  m.def("glide", &BindGlide, py::kw_only(), py::arg("given").noconvert(), py::arg("step_s"),
+        py::arg("min_hz"), py::arg("gain"), py::arg("speed_hz"), py::arg("haste").noconvert(),
+        py::arg("max_speed").noconvert(), py::arg("at").noconvert(),
+        py::arg("velocity").noconvert(), py::arg("speed").noconvert());
 }
 
 }  // namespace twinsdk

@@ -388,4 +388,13 @@ double BodySolver::Solve(const BodyProblem& problem, double* rotations, double* 
   return cost;
 }
 
+void BodySolver::Places(const BodyProblem& problem, double* world, double* points) const noexcept {
+  std::copy(world_.begin(), world_.end(), world);
+  for (std::size_t p = 0; p < topology_.point_joints.size(); ++p) {
+    const std::int32_t carrier = topology_.point_joints[p];
+    Apply(&world_[9 * carrier], problem.points + 3 * p, points + 3 * p);
+    for (int i = 0; i < 3; ++i) points[3 * p + i] += places_[3 * carrier + i];
+  }
+}
+
 }  // namespace twinsdk

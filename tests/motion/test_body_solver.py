@@ -176,3 +176,14 @@ def test_arrays_of_another_size_are_refused():
             segment=np.array([-1, 0]),
             point_joints=np.array([0]),
         )
+
+
+def test_it_tells_where_joints_and_points_lie():
+    rng = np.random.default_rng(8)
+    truth = pose(rng)
+    points = places(truth, ROOT)
+    for isa in ("numpy", None):
+        solved = BodySolver(MODEL, isa=isa).solve(problem(points, truth, ROOT), truth, ROOT)
+        np.testing.assert_allclose(solved.points, places(solved.rotations, solved.root), atol=1e-9)
+        world, _ = reference._world(MODEL, OFFSETS, solved.rotations, solved.root)
+        np.testing.assert_allclose(solved.world, world, atol=1e-9)

@@ -9,7 +9,7 @@ import numpy as np
 from twinsdk.core import quat
 from twinsdk.core.arrays import F64, Array
 
-__all__ = ["solve_body"]
+__all__ = ["placed", "solve_body"]
 
 _RETRIES = 6
 _MOST_TURN = 0.5  # radians a joint may turn in one step: beyond, the linear model says nothing
@@ -38,6 +38,13 @@ def solve_body(model: Any, problem: Any, rotations: F64, root: F64) -> tuple[Arr
         state, system, damping = moved, trial, damping * 0.3
     rotations[:], root[:] = state[0], state[1]
     return system[3], *_information(model, problem, *state)
+
+
+def placed(model: Any, problem: Any, rotations: F64, root: F64) -> tuple[Array, Array]:
+    """Return camera_from_joint (N, 3, 3) and where the points lie (P, 3)."""
+    world, places = _world(model, problem.offsets, rotations, root)
+    carried = world[model.point_joints] @ problem.points[..., None]
+    return world, places[model.point_joints] + carried[..., 0]
 
 
 def _world(model: Any, offsets: Array, rotations: Array, root: Array) -> tuple[Array, Array]:

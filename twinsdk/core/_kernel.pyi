@@ -99,7 +99,25 @@ class BodySolver:
         residuals: _F64,
         information: _F64,
         downhill: _F64,
+        world: _F64,
+        places: _F64,
     ) -> float: ...
+
+def turned(q: _F64, v: _F64, out: _F64) -> None: ...
+def turns_between(a: _F64, b: _F64, out: _F64) -> None: ...
+def glide(
+    *,
+    given: _F64,
+    step_s: float,
+    min_hz: float,
+    gain: float,
+    speed_hz: float,
+    haste: _F64,
+    max_speed: _F64,
+    at: _F64,
+    velocity: _F64,
+    speed: _F64,
+) -> None: ...
 
 class RetargetStep:
     def __init__(self, plan: Mapping[str, object]) -> None: ...

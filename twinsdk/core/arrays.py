@@ -51,6 +51,8 @@ def as_array(name: str, value: npt.ArrayLike, shape: tuple[Dim, ...], dtype: Any
     Raises:
         ShapeError: The shape differs, or the values do not fit the dtype.
     """
+    if _is_already(value, shape, dtype):
+        return value  # type: ignore[return-value]
     try:
         given = np.asarray(value)
     except ValueError as error:  # ragged nested lists
@@ -71,6 +73,18 @@ def as_array(name: str, value: npt.ArrayLike, shape: tuple[Dim, ...], dtype: Any
             )
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(given, dtype=wanted)
+
+
+def _is_already(value: npt.ArrayLike, shape: tuple[Dim, ...], dtype: Any) -> bool:
+    """Return whether `value` is such an array; most are, and live frames check some fifty."""
+    if type(value) is not np.ndarray or value.dtype != dtype or not value.flags.c_contiguous:
+        return False
+    if value.ndim != len(shape) or not shape:
+        return False
+    for want, got in zip(shape, value.shape, strict=True):
+        if want != got and isinstance(want, int):
+            return False
+    return True
 
 
 def _words(shape: tuple[Dim, ...]) -> str:

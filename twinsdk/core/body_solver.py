@@ -131,6 +131,8 @@ class BodySolution:
         residuals: (P, 6) in deviations: image right and up, depth, anchor x, y and z.
         information: (K, K) what the frame tells of the log lengths, the pose marginalised out.
         downhill: (K,) information times the step to the lengths that fit best.
+        world: (N, 3, 3) camera_from_joint.
+        points: (P, 3) where the points lie, camera axes.
     """
 
     rotations: F64
@@ -138,6 +140,8 @@ class BodySolution:
     residuals: F64
     information: F64
     downhill: F64
+    world: F64
+    points: F64
 
 
 @dataclass(eq=False)
@@ -194,8 +198,10 @@ class BodySolver:
         segments = self.model.segments
         residuals = np.zeros((count, 6))
         information, downhill = np.zeros((segments, segments)), np.zeros(segments)
+        world, places = np.zeros((n, 3, 3)), np.zeros((count, 3))
         if self._native is None:
             residuals, information, downhill = reference.solve_body(self.model, p, turned, moved)
+            world, places = reference.placed(self.model, p, turned, moved)
         else:
             self._native.solve(  # type: ignore[attr-defined]
                 offsets=p.offsets,
@@ -225,6 +231,8 @@ class BodySolver:
                 residuals=residuals,
                 information=information,
                 downhill=downhill,
+                world=world,
+                places=places,
             )
         return BodySolution(
             rotations=turned,
@@ -232,4 +240,6 @@ class BodySolver:
             residuals=residuals,
             information=information,
             downhill=downhill,
+            world=world,
+            points=places,
         )

@@ -136,9 +136,9 @@ def unit_quaternions(name: str, value: Array, shape: tuple[int | str, ...]) -> F
     """
     array = as_f32(name, value, shape)
     length = np.sqrt(np.einsum("...k,...k->...", array, array))
-    wrong = np.abs(length - 1) > _UNIT_TOLERANCE
-    if wrong.any():
-        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+    off = np.abs(length - 1)
+    if off.size and off.max() > _UNIT_TOLERANCE:
+        where = tuple(int(i) for i in np.argwhere(off > _UNIT_TOLERANCE)[0])
         raise ValueRangeError(
             f"{name}: expected unit quaternions, got length {length[where]:.4f} at {where}"
         )

@@ -52,6 +52,10 @@ class BodySolver {
   double Solve(const BodyProblem& problem, double* rotations, double* root, double* residuals,
                double* information, double* downhill) noexcept;
 
+  // After `Solve`: the joints' rotations in the camera's axes (N, 3, 3) and where the points lie
+  // (P, 3).
+  void Places(const BodyProblem& problem, double* world, double* points) const noexcept;
+
   const BodyTopology& topology() const { return topology_; }
 
  private:

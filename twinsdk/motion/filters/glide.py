@@ -12,15 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinsdk.core import quat
+from twinsdk.core import quat, turning
 from twinsdk.core.arrays import Array
 from twinsdk.errors import ValueRangeError
 from twinsdk.motion.filters.smooth import blend_amount
-from twinsdk.motion.vectors import multiply, quaternion_of_vector
 
 __all__ = ["GlideConfig", "PointGlide", "RotationGlide"]
-
-_CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +59,11 @@ class _Glide:
         self._velocity, self._speed = np.zeros((len(value), 3)), np.zeros(len(value))
         return value
 
-    def _shares(self, step_s: float, haste: Array | float) -> tuple[Array, Array]:
+    def _shares(self, step_s: float) -> tuple[Array, Array]:
         speed = np.sqrt((self._velocity**2).sum(-1))
         c = self._config
         self._speed = self._speed + blend_amount(c.speed_hz, step_s) * (speed - self._speed)
-        keep = np.exp(-2 * np.pi * step_s * haste * (c.min_hz + c.gain * self._speed))[:, None]
+        keep = np.exp(-2 * np.pi * step_s * (c.min_hz + c.gain * self._speed))[:, None]
         return 1 - keep * keep, (1 - keep) ** 2
 
 
@@ -81,7 +78,7 @@ class PointGlide(_Glide):
         if not step_s > 0:
             return self._at
         ahead = self._at + step_s * self._velocity
-        place, pace = self._shares(step_s, 1.0)
+        place, pace = self._shares(step_s)
         self._at = ahead + place * (given - ahead)
         self._velocity = self._velocity + pace / step_s * (given - ahead)
         return self._at
@@ -107,20 +104,17 @@ class RotationGlide(_Glide):
             return self._start(quat.normalize(given))
         if not step_s > 0:
             return self._at
-        ahead = multiply(self._at, quaternion_of_vector(self._velocity * step_s))
-        off = quat.to_rotation_vector(multiply(ahead * _CONJUGATE, given))
-        place, pace = self._shares(step_s, haste)
-        most = max_speed[:, None]
-        self._velocity = _shortened(self._velocity + pace / step_s * off, most)
-        turn = quat.to_rotation_vector(
-            multiply(self._at * _CONJUGATE, multiply(ahead, quaternion_of_vector(place * off)))
+        # What was given out stays as it was.
+        at = self._at.copy()
+        turning.glide(
+            given,
+            at=at,
+            velocity=self._velocity,
+            speed=self._speed,
+            step_s=step_s,
+            rates_hz=(self._config.min_hz, self._config.gain, self._config.speed_hz),
+            haste=np.broadcast_to(haste, max_speed.shape),
+            max_speed=max_speed,
         )
-        turn = _shortened(turn, most * step_s)
-        moved = multiply(self._at, quaternion_of_vector(turn))
-        self._at = moved / np.sqrt((moved * moved).sum(-1, keepdims=True))
-        return self._at
-
-
-def _shortened(vectors: Array, most: Array) -> Array:
-    length = np.sqrt((vectors * vectors).sum(-1, keepdims=True))
-    return np.asarray(vectors * np.minimum(1.0, most / np.maximum(length, 1e-12)))
+        self._at = at
+        return at

@@ -15,6 +15,7 @@ from twinsdk.core import quat
 from twinsdk.core.arrays import Array
 from twinsdk.core.body_solver import BodyProblem, BodySolution, BodySolver
 from twinsdk.core.landmarks import ImageLandmarks
+from twinsdk.core.turning import turned, turns_between
 from twinsdk.motion.filters.smooth import blend_amount
 from twinsdk.motion.fitting.body import (
     JOINTS,
@@ -47,7 +48,6 @@ _PATIENCE_S = 0.1  # how long a limb is far off before that: a single frame may 
 _LEAST_SEEN = 0.2
 _USUAL_M = 3.0
 _UP = np.array([0.0, 1.0, 0.0])
-_PARENTS = MODEL.parents.tolist()
 _TRUNK = [BODY[f"{side}{part}"] for part in ("Shoulder", "Hip") for side in ("left", "right")]
 _STIFF = (MODEL.unknown < 0).all(1)
 
@@ -182,15 +182,13 @@ class BodyEstimator:
             solution, anew = self._second_try(problem, solution, start, step_s)
             self._remember(solution, anew, step_s)
         self.lengths.add(solution, step_s)
-        world, places = _forward(self.offsets(), solution.rotations, solution.root)
         shown = np.zeros((33, 3))
-        carried = (world[MODEL.point_joints] @ self._points[..., None])[..., 0]
-        shown[POINTS] = places[MODEL.point_joints] + carried
+        shown[POINTS] = solution.points
         self._last = BodyEstimate(
             rotations=solution.rotations,
             root=solution.root,
             residuals=solution.residuals,
-            world=world,
+            world=solution.world,
             points=shown,
             sight=sight,
         )
@@ -237,9 +235,8 @@ class BodyEstimator:
     def _forecast(self, last: BodyEstimate, step_s: float) -> tuple[Array, Array]:
         # What rests does not go on: a forecast believed that much would drift.
         haste = self.stillness.haste
-        turning = (LIMB_OF_JOINT @ haste)[:, None] * self._turning
-        turned = quat.from_rotation_vector(turning * step_s)
-        rotations = quat.normalize(quat.multiply(last.rotations, turned))
+        turning = (LIMB_OF_JOINT @ (haste * step_s))[:, None] * self._turning
+        rotations = turned(last.rotations, turning)
         return rotations, last.root + haste[-1] * self._moving * step_s
 
     def _problem(
@@ -353,9 +350,9 @@ class BodyEstimator:
         """Learn how fast joints turn and the root moves; what began anew is not known to move."""
         if self._last is None or step_s <= 0:
             return
-        between = quat.multiply(quat.conjugate(self._last.rotations), solution.rotations)
+        between = turns_between(self._last.rotations, solution.rotations)
         share = blend_amount(4.0, step_s)
-        self._turning += share * (quat.to_rotation_vector(between) / step_s - self._turning)
+        self._turning += share * (between / step_s - self._turning)
         self._turning[anew | _STIFF] = 0.0
         if anew[0]:
             self._moving[:] = 0.0
@@ -368,17 +365,6 @@ def _trunk_ray(image: ImageLandmarks, seen: Array, focal_px: float) -> Array:
     u, v = sure @ image.uv[_TRUNK] / sure.sum()
     width, height = image.size_px
     return np.array([(u - 0.5) * width, (0.5 - v) * height]) / focal_px
-
-
-def _forward(offsets: Array, rotations: Array, root: Array) -> tuple[Array, Array]:
-    """Return camera_from_joint (N, 3, 3) and the joints' places (N, 3)."""
-    local = matrix_of(rotations)
-    world, places = local.copy(), np.tile(root, (_COUNT, 1))
-    for j, parent in enumerate(_PARENTS):
-        if parent >= 0:
-            world[j] = world[parent] @ local[j]
-            places[j] = places[parent] + world[parent] @ offsets[j]
-    return world, places
 
 
 def _neutral(rotations: Array) -> Array:

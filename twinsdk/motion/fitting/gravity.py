@@ -8,6 +8,8 @@ is held to stay where it is.
 
 from __future__ import annotations
 
+from statistics import median
+
 import numpy as np
 
 from twinsdk.core.arrays import Array
@@ -79,9 +81,9 @@ class CameraPitch:
             if seen[_FEET].min() > _SURE:
                 _remember(self._soles, _pitch_of_soles(points))
             if self._standing:
-                goal = float(np.median(self._standing))
+                goal = float(median(self._standing))
             elif self._soles:
-                goal = _SOLES_SHARE * float(np.median(self._soles))
+                goal = _SOLES_SHARE * float(median(self._soles))
             else:
                 goal = 0.0
             self._goal = min(max(goal, _LEAST), _MOST)

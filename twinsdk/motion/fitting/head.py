@@ -7,6 +7,7 @@ chest the neck takes two fifths, about the same axis. Source: Kabsch 1976.
 from __future__ import annotations
 
 from math import atan, atan2
+from statistics import median
 
 import numpy as np
 
@@ -100,7 +101,7 @@ class NeutralFace:
             self._pitches.append(float(atan2(-rotation[1, 2], rotation[2, 2])))
             self._pitches = self._pitches[-_LEVEL_SAMPLES:]
         if len(self._pitches) >= _LEVEL_FIRST:
-            goal = float(np.median(self._pitches))
+            goal = float(median(self._pitches))
             goal = min(max(goal, -_LEVEL_LIMIT), _LEVEL_LIMIT)
             self._offset += (goal - self._offset) * min(step_s / _LEVEL_EASE_S, 1.0)
         return rotation @ turn_x(-self._offset)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from twinsdk.core import quat
 from twinsdk.core.arrays import Array
 from twinsdk.core.body_solver import BodySolution
+from twinsdk.core.turning import turns_between
 from twinsdk.errors import ShapeError, ValueRangeError
 from twinsdk.motion.fitting.body import MODEL, OFFSETS, SEGMENTS, row
 
@@ -106,7 +106,7 @@ class SessionLengths:
         if self._views < _FIRST or self._view is None:
             new = True
         else:
-            new = float(quat.angle(rotations, self._view).max()) > _NEW_RAD
+            new = float((turns_between(self._view, rotations) ** 2).sum(-1).max()) > _NEW_RAD**2
         if new:
             self._views, self._view = self._views + 1, rotations
         return new

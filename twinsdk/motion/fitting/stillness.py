@@ -41,9 +41,11 @@ def _limb_of(group: str) -> int:
 
 _LIMB_OF_GROUP = np.array([_limb_of(group) for group in GROUPS])
 _SPEED_HZ = 4.0
-# On rendered people who stand still nine in ten points go slower than the first of each pair, and
-# of limbs that move nineteen in twenty faster than the second; metres a second.
-_ACROSS, _IN_SPACE = (0.03, 0.09), (0.12, 0.30)
+# On rendered people who stand still nine in ten points go slower than the least, and of limbs that
+# move nineteen in twenty faster than halfway; metres a second on the picture and in space.
+_LEAST, _MOST = np.array([0.03, 0.12]), np.array([0.09, 0.30])
+_RANGE = _MOST - _LEAST
+_KINDS = np.array([[1.0, 0], [1, 0], [0, 1], [0, 1], [0, 1]])  # on the picture; in space
 _HALVED_S = 0.5  # at rest, after which a frame counts for half
 
 
@@ -78,12 +80,10 @@ class Stillness:
         last, self._last = self._last, at
         if last is None or not step_s > 0:
             return self.haste
-        share = blend_amount(_SPEED_HZ, step_s)
-        self._velocity += share * ((at - last) / step_s - self._velocity)
-        square = self._velocity * self._velocity * seen[_USED, None]
-        picture, space = (np.sqrt(square[:, part].sum(1)) for part in (slice(2), slice(2, 5)))
-        fastest = np.maximum(smoothstep(picture, *_ACROSS), smoothstep(space, *_IN_SPACE))
-        moving = (_LIMB * fastest).max(1)
+        self._velocity += blend_amount(_SPEED_HZ, step_s) * ((at - last) / step_s - self._velocity)
+        speeds = np.sqrt((self._velocity * self._velocity) @ _KINDS)
+        moves = smoothstep((speeds - _LEAST) / _RANGE, 0, 1).max(1) * seen[_USED]
+        moving = (_LIMB * moves).max(1)
         # Who carries a limb moves it.
         moving = np.maximum(moving, moving[-1])
         self._rest_s = (1 - moving) * (self._rest_s + step_s)
