@@ -97,9 +97,9 @@ double Solve(Guarded& guarded, const Array<double>& offsets, const Array<double>
                                n[6],
                                iterations};
   // A tenth of a millisecond: releasing the GIL would gain nothing.
-  const double cost = solver.Solve(problem, rotations.mutable_data(), root.mutable_data(),
-                                   residuals.mutable_data(), information.mutable_data(),
-                                   downhill.mutable_data());
+  const double cost =
+      solver.Solve(problem, rotations.mutable_data(), root.mutable_data(), residuals.mutable_data(),
+                   information.mutable_data(), downhill.mutable_data());
   solver.Places(problem, world.mutable_data(), places.mutable_data());
   return cost;
 }

@@ -14,10 +14,9 @@ void TurnOne(const double* q, const double* v, double* out) {
   const double angle = Length(v);
   const double grow = angle < 1e-9 ? 0.5 : std::sin(angle / 2) / angle;
   const double x = grow * v[0], y = grow * v[1], z = grow * v[2], w = std::cos(angle / 2);
-  const double r[4] = {q[3] * x + q[0] * w + q[1] * z - q[2] * y,
-                       q[3] * y - q[0] * z + q[1] * w + q[2] * x,
-                       q[3] * z + q[0] * y - q[1] * x + q[2] * w,
-                       q[3] * w - q[0] * x - q[1] * y - q[2] * z};
+  const double r[4] = {
+      q[3] * x + q[0] * w + q[1] * z - q[2] * y, q[3] * y - q[0] * z + q[1] * w + q[2] * x,
+      q[3] * z + q[0] * y - q[1] * x + q[2] * w, q[3] * w - q[0] * x - q[1] * y - q[2] * z};
   const double size = std::sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2] + r[3] * r[3]);
   for (int i = 0; i < 4; ++i) out[i] = r[i] / size;
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from twinsdk.core import quat
@@ -63,13 +65,7 @@ def test_the_height_is_held_whatever_the_legs_seem():
         information = np.zeros_like(frame.information)
         information[thigh, thigh] = 4e3
         step = np.eye(len(SEGMENTS))[thigh] * TRUE - lengths.logs
-        frame = BodySolution(
-            rotations=frame.rotations,
-            root=frame.root,
-            residuals=frame.residuals,
-            information=information,
-            downhill=information @ step,
-        )
+        frame = replace(frame, information=information, downhill=information @ step)
         lengths.add(frame, 0.1)
     assert lengths.logs[thigh] > 0.05
     assert lengths.logs[SEGMENTS.index("trunk")] < 0  # longer legs of a given height: shorter trunk
