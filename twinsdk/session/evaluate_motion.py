@@ -17,6 +17,7 @@ from twinsdk.motion.evaluation.clips import TrueClip, body_of, is_packed, read_p
 from twinsdk.motion.evaluation.followers import (
     AnalyticTrackers,
     AnalyticWebcam,
+    FittedWebcam,
     Follower,
     MeanPose,
     Modelled,
@@ -114,7 +115,7 @@ def evaluate_motion(
     if data.examples:
         worn += [MeanPose(data.examples), NearestNeighbour(data.examples)]
     worn.append(AnalyticTrackers())
-    seen: list[Follower] = [AnalyticWebcam()]
+    seen: list[Follower] = [AnalyticWebcam(), FittedWebcam()]
     try:
         model = Modelled(weights)
     except ModelMissingError:

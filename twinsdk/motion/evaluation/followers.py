@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,9 @@ from twinsdk.core.trackers import Trackers
 from twinsdk.errors import ShapeError
 from twinsdk.motion.evaluation.clips import BODY_JOINTS, TrueClip
 from twinsdk.motion.evaluation.simulated import trackers_of
+from twinsdk.motion.filters.smooth import OneEuroConfig, PointFilter
 from twinsdk.motion.fitting.fit import BodyFitter
+from twinsdk.motion.fitting.solve import fit_landmarks
 from twinsdk.motion.trackers.stance import facing
 from twinsdk.motion.trackers.three_points import TrackerSolver
 from twinsdk.motion.vectors import matrix_of
@@ -28,6 +30,7 @@ __all__ = [
     "AnalyticTrackers",
     "AnalyticWebcam",
     "Estimate",
+    "FittedWebcam",
     "Follower",
     "MeanPose",
     "Modelled",
@@ -38,6 +41,7 @@ BODY_ROWS = np.array([HUMANOID_NAMES.index(name) for name in BODY_JOINTS])
 """(22,) index of each body joint among the canonical 55."""
 
 _HEAD = BODY_JOINTS.index("head")
+_STILL = np.tile(quat.IDENTITY, (len(BODY_JOINTS), 1))
 _HISTORY = (0.1, 0.2)  # seconds ago
 _AHEAD_S, _STANDS = 0.1, 0.5
 _EVERY = 2  # of the example frames, one in so many is searched
@@ -90,9 +94,32 @@ class AnalyticTrackers:
 
 
 class AnalyticWebcam:
-    """`BodyFitter`: One Euro filters and the analytic solve."""
+    """One Euro filters on the points, then the closed form: what a fit without a model is."""
 
-    name = "One Euro + analytic"
+    name = "One Euro + closed form"
+
+    def follow(
+        self, sources: Sequence[Trackers | Observation], skeleton: Skeleton, fps: float
+    ) -> Estimate:
+        """Return the closed form of the filtered points; somebody lost stays as they were."""
+        points = PointFilter(OneEuroConfig(min_cutoff_hz=1.5, speed_gain=0.3))
+        rotations: list[Array] = []
+        for source in sources:
+            body = _observation(source).body
+            if body is not None:
+                smooth = points.step(body.positions, 1 / fps)
+                found = fit_landmarks(replace(body, positions=smooth.astype(np.float32)))
+                rotations.append(found[BODY_ROWS])
+            else:
+                rotations.append(rotations[-1] if rotations else _STILL)
+        roots = np.tile(skeleton.rest_translations[:1], (len(sources), 1))
+        return _estimate(skeleton, fps, np.stack(rotations), roots)
+
+
+class FittedWebcam:
+    """`BodyFitter`, which the live loop shows: solver, learnt depths, feet that stand."""
+
+    name = "fit as shipped"
 
     def follow(
         self, sources: Sequence[Trackers | Observation], skeleton: Skeleton, fps: float
@@ -101,9 +128,7 @@ class AnalyticWebcam:
         fitter = BodyFitter()
         rotations, roots = [], []
         for source in sources:
-            if not isinstance(source, Observation):
-                raise ShapeError("sources: expected observations of a webcam")
-            pose = fitter.step(source).pose
+            pose = fitter.step(_observation(source)).pose
             rotations.append(pose.rotations[BODY_ROWS])
             roots.append(pose.root_translation)
         return _estimate(skeleton, fps, np.stack(rotations), np.stack(roots))
@@ -195,6 +220,12 @@ class Modelled:
             ahead.append(skeleton.forward(later.rotations[rows], later.root_translation)[1])
         made = _estimate(skeleton, fps, np.stack(rotations), np.stack(roots))
         return Estimate(clip=made.clip, contacts=np.stack(contacts), ahead=np.stack(ahead))
+
+
+def _observation(source: Trackers | Observation) -> Observation:
+    if not isinstance(source, Observation):
+        raise ShapeError("sources: expected observations of a webcam")
+    return source
 
 
 def _trackers(source: Trackers | Observation) -> Trackers:
