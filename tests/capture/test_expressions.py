@@ -13,6 +13,7 @@ from twinsdk.capture.face_expressions import (
     ExpressionSolver,
     face_frame,
     load_network,
+    turns,
 )
 from twinsdk.core.expressions import EXPRESSION_NAMES, expression
 from twinsdk.core.landmarks import FACE_NAMES, ImageLandmarks
@@ -41,7 +42,14 @@ def seen(
     turn: np.ndarray | None = None,
     middle: tuple[float, float] = (320, 240),
 ) -> ImageLandmarks:
-    """Points on the canonical head as a camera far away sees them, turned and `px` a unit."""
+    """Points on the canonical head as a camera far away sees them, turned and `px` a unit.
+
+    The face model makes of a turned head what it makes of one on average.
+    """
+    if turn is not None:
+        right, up, ahead = turn[:, 2]
+        facing = np.array([np.arctan2(right, ahead), np.arcsin(up)]) / 0.5
+        points = points + np.tensordot(turns(facing), load_network().turned, 1)
     turned = points @ (np.eye(3) if turn is None else turn).T * px
     pixels = turned[:, :2] * [1, -1] + middle
     return ImageLandmarks(
@@ -90,6 +98,15 @@ def test_an_expression_reads_as_itself_and_rises_with_its_weight(name: str) -> N
 
 @pytest.mark.parametrize("angles", [(25, 0, 0), (-25, 10, 0), (0, -15, 20), (10, 10, -30)])
 def test_turning_moving_and_zooming_change_no_expression(angles: tuple[float, ...]) -> None:
+    straight = settled().solve(seen(face("mouthSmileLeft", 0.8)))
+    elsewhere = seen(face("mouthSmileLeft", 0.8), px=41.0, turn=turn(*angles), middle=(100, 400))
+    read = settled().solve(elsewhere)
+    assert np.abs(read - straight).max() < 0.3
+    assert np.abs(read - straight).mean() < 0.03
+
+
+@pytest.mark.parametrize("angles", [(0, 0, 0), (0, 0, 30), (0, 0, -70)])
+def test_moving_tilting_and_zooming_change_no_expression_at_all(angles: tuple[float, ...]) -> None:
     straight = settled().solve(seen(face("mouthSmileLeft", 0.8)))
     elsewhere = seen(face("mouthSmileLeft", 0.8), px=41.0, turn=turn(*angles), middle=(100, 400))
     # An exact law for a distant camera; float32 in, a network of gain 10 behind it.
@@ -172,8 +189,11 @@ def test_points_of_something_else_are_refused() -> None:
 def test_face_frame_undoes_any_rotation_scale_and_shift() -> None:
     network = load_network()
     moved = 3.7 * network.canonical @ turn(40, -20, 70).T + [5, -2, 9]
-    back = face_frame(moved, network.canonical, network.stable)
+    back, facing = face_frame(moved, network.canonical, network.stable)
     np.testing.assert_allclose(back, network.canonical, atol=1e-5)
+    ahead = turn(40, -20, 70)[:, 2]
+    assert np.sin(0.5 * facing[1]) == pytest.approx(ahead[1], abs=1e-5)
+    assert np.tan(0.5 * facing[0]) == pytest.approx(ahead[0] / ahead[2], abs=1e-5)
 
 
 def test_a_face_of_no_size_is_no_crash() -> None:

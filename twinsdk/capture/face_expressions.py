@@ -1,9 +1,11 @@
 """ExpressionSolver: the 52 expressions out of the 478 face points, against the person's own rest.
 
 The points are laid onto a canonical head by their rigid part (forehead, temples, nose bridge, eye
-corners), so that turning the head moves nothing. What is left over the person's own neutral face
-goes through a small network (one hidden layer beside a linear path, 0.1 ms) trained on renders of
-generated avatars with known weights; see `face_expressions.md` for data and measured quality.
+corners). A turned head still changes them, more than most expressions do: what the face model
+makes of a turn on average is known and taken out. What is left over the person's own neutral face
+goes, beside the turn, through a small network (one hidden layer beside a linear path, 0.1 ms)
+trained on renders of generated avatars with known weights; see `face_expressions.md` for data and
+measured quality.
 The neutral face is learned while looking: at first from a second of frames, then slowly.
 """
 
@@ -21,7 +23,14 @@ from twinsdk.core.expressions import EXPRESSION_NAMES
 from twinsdk.core.landmarks import FACE_NAMES, ImageLandmarks
 from twinsdk.errors import ShapeError
 
-__all__ = ["UNSEEN_EXPRESSIONS", "ExpressionSolver", "FaceNetwork", "face_frame", "load_network"]
+__all__ = [
+    "UNSEEN_EXPRESSIONS",
+    "ExpressionSolver",
+    "FaceNetwork",
+    "face_frame",
+    "load_network",
+    "turns",
+]
 
 UNSEEN_EXPRESSIONS: tuple[str, ...] = (
     "jawForward",
@@ -34,6 +43,7 @@ UNSEEN_EXPRESSIONS: tuple[str, ...] = (
 """Channels that the points do not determine: they stay 0 (measured: correlation below 0.5)."""
 
 _WEIGHTS = Path(__file__).with_name("face_expressions.npz")
+_WAYS = ("Up", "Down", "In", "Out")
 _SETTLE_S = 1.0  # the first second is taken to show the person at rest, within limits
 # More than this of a channel is an expression from the start, whoever it is; of the others (brows,
 # lids, how lips are shaped) people differ so much that all of it is taken for the neutral face.
@@ -52,6 +62,8 @@ _FALL_S = 0.5  # and what they relax below shows at once that it was none
 _SLACK = 0.05  # noise of the projection
 _SHAPE_S = 10.0
 _LONGEST_STEP_S = 0.5
+_TURN_UNIT = 0.5  # radians
+_MOST_TURNED = 1.3  # of that unit: beyond, nothing was seen
 _RIDGE = 1e-3  # of the expression basis, in units of the outer eye distance squared
 
 
@@ -65,8 +77,9 @@ class FaceNetwork:
         stable: Indices of the points that expressions hardly move.
         used: (P,) indices of the points that go in.
         unit: What displacements are divided by.
-        skip, skip_bias: (3P, 52), (52,) the linear path.
-        hidden, hidden_bias, out: (3P, H), (H,), (H, 52) the path through tanh.
+        turned: (9, 478, 3) what turning the head does to a face at rest, by the terms of `turns`.
+        skip, skip_bias: (3P + 2, 52), (52,) the linear path.
+        hidden, hidden_bias, out: (3P + 2, H), (H,), (H, 52) the path through tanh.
         basis: (52, 478, 3) how far each expression at weight 1 moves each point.
     """
 
@@ -74,6 +87,7 @@ class FaceNetwork:
     stable: Array
     used: Array
     unit: float
+    turned: F32
     skip: F32
     skip_bias: F32
     hidden: F32
@@ -81,9 +95,15 @@ class FaceNetwork:
     out: F32
     basis: F32
 
-    def __call__(self, displacement: F32) -> F32:
+    def straight(self, laid: F32, turn: F32) -> F32:
+        """Return points (478, 3) on the canonical head as they were if it looked ahead."""
+        face: F32 = laid - np.tensordot(turns(turn), self.turned, 1)
+        return face
+
+    def __call__(self, displacement: F32, turn: F32) -> F32:
         """Return the weights (52,), not clipped, of points (478, 3) displaced from neutral."""
-        given = (displacement[self.used].reshape(-1) / self.unit).astype(np.float32)
+        moved = displacement[self.used].reshape(-1) / self.unit
+        given = np.concatenate([moved, turn]).astype(np.float32)
         weights: F32 = given @ self.skip + self.skip_bias
         weights += np.tanh(given @ self.hidden + self.hidden_bias) @ self.out
         return weights
@@ -107,6 +127,13 @@ class ExpressionSolver:
         self._rest_limit = np.array(
             [_REST_LIMITS.get(name, 1.0) for name in EXPRESSION_NAMES], np.float32
         )
+        self._eyes = [
+            (
+                [EXPRESSION_NAMES.index(f"eyeLook{way}{side}") for way in _WAYS],
+                EXPRESSION_NAMES.index(f"eyeBlink{side}"),
+            )
+            for side in ("Left", "Right")
+        ]
         self._asked = False
         self.reset()
 
@@ -162,27 +189,30 @@ class ExpressionSolver:
         if self._asked:
             self.reset()
             self._asked, self._told = False, True
-        laid = self._laid(image_face)
+        laid, turn = self._laid(image_face)
         step_s = min(max(dt_s, 0.0), _LONGEST_STEP_S)
         self._seen_s += step_s
         settling = self._seen_s <= _SETTLE_S
         if settling:
-            self._settle(laid, step_s)
+            self._settle(laid, turn, step_s)
         displaced = laid - self.neutral
-        raw = self._network(displaced)
+        raw = self._network(displaced, turn)
         if not settling:
             self._adapt(displaced, raw, step_s)
         weights: F32 = np.clip(raw, 0, 1)
         weights[self._unseen] = 0
+        for gaze, lid in self._eyes:  # a lid that comes down takes the iris' points along
+            weights[gaze] *= min(2 * (1 - weights[lid]), 1)
         return weights
 
-    def _laid(self, face: ImageLandmarks) -> F32:
+    def _laid(self, face: ImageLandmarks) -> tuple[F32, F32]:
         width, _ = face.size_px
         pixels = np.column_stack([face.pixels(), face.depth * width])
-        turned = pixels * np.array([1, -1, -1], np.float32)
-        return face_frame(turned, self._network.canonical, self._network.stable)
+        seen = pixels * np.array([1, -1, -1], np.float32)
+        laid, turn = face_frame(seen, self._network.canonical, self._network.stable)
+        return self._network.straight(laid, turn), turn
 
-    def _settle(self, laid: F32, step_s: float) -> None:
+    def _settle(self, laid: F32, turn: F32, step_s: float) -> None:
         if self._told:
             self._taken_s += max(step_s, 1e-6)
             self._base = self._base + np.float32(max(step_s, 1e-6) / self._taken_s) * (
@@ -191,11 +221,11 @@ class ExpressionSolver:
             return
         # Against the canonical face, which stays: against the face being learned, a smile held
         # would be taken in share by share.
-        plain = np.clip(self._network(laid - self._network.canonical), 0, 1)
+        plain = np.clip(self._network(laid - self._network.canonical, turn), 0, 1)
         worn = np.minimum(plain, self._rest_limit)
         rest = laid - ((plain - worn) @ self._basis).reshape(-1, 3)
         # Somebody who starts to speak meanwhile says little about their face at rest.
-        moved = float(self._network(laid - self._base).max()) > _PLAIN
+        moved = float(self._network(laid - self._base, turn).max()) > _PLAIN
         weight = max(step_s, 1e-6) * (0.1 if moved and self._taken_s > 0 else 1.0)
         self._taken_s += weight
         rate = np.float32(weight / self._taken_s)
@@ -215,10 +245,18 @@ class ExpressionSolver:
         self._base = self._base + rate * unexplained
 
 
-def face_frame(points: Array, canonical: Array, stable: ArrayLike) -> F32:
+def turns(turn: ArrayLike) -> F32:
+    """Return the terms (9,) of a head turned by (left, up), in units of half a radian."""
+    left, up = np.clip(np.asarray(turn, np.float32), -_MOST_TURNED, _MOST_TURNED)
+    terms = (left, up, left**2, left * up, up**2, left**3, left**2 * up, left * up**2, up**3)
+    return np.array(terms, np.float32)
+
+
+def face_frame(points: Array, canonical: Array, stable: ArrayLike) -> tuple[F32, F32]:
     """Return points (478, 3), +Y up and +Z at the camera, laid onto the `canonical` head.
 
-    The rotation, scale and shift that bring the `stable` points closest to the canonical ones.
+    The rotation, scale and shift that bring the `stable` points closest to the canonical ones; and
+    how far (2,) the head is turned to the camera's right and up, in units of half a radian.
     Source: Umeyama 1991.
     """
     index = np.asarray(stable)
@@ -229,9 +267,12 @@ def face_frame(points: Array, canonical: Array, stable: ArrayLike) -> F32:
     u, s, vt = np.linalg.svd((target - goal).T @ centred)
     flip = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt)) or 1.0])
     spread = max(float((centred**2).sum()), 1e-12)
-    rotation = (u * flip) @ vt * ((s * flip).sum() / spread)
-    laid: F32 = ((points - middle) @ rotation.T + goal).astype(np.float32)
-    return laid
+    rotation = (u * flip) @ vt
+    scale = (s * flip).sum() / spread
+    laid: F32 = (scale * (points - middle) @ rotation.T + goal).astype(np.float32)
+    right, up, ahead = rotation[2]  # where the nose points
+    turn = np.array([np.arctan2(right, ahead), np.arcsin(np.clip(up, -1, 1))]) / _TURN_UNIT
+    return laid, turn.astype(np.float32)
 
 
 @lru_cache(maxsize=1)
