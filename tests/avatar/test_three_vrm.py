@@ -144,7 +144,7 @@ def reports(written, shots):
         input=json.dumps(request),
         capture_output=True,
         text=True,
-        timeout=60 + 30 * COUNT,
+        timeout=120 + 60 * COUNT,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -167,7 +167,7 @@ def test_the_validator_finds_no_error_and_no_warning(written):
         env={**os.environ, "NODE_PATH": str(REFEREES / "node_modules")},
         capture_output=True,
         text=True,
-        timeout=60 + 30 * COUNT,
+        timeout=120 + 60 * COUNT,
         check=True,
     )
     issues = [json.loads(line) for line in done.stdout.splitlines()]
