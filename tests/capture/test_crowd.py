@@ -135,3 +135,51 @@ def test_a_choice_that_is_none_is_refused(text):
 def test_more_people_than_models_can_follow_are_refused():
     with pytest.raises(UsageError, match="people: expected 1 to 4, got 9"):
         open_tracker(config=TrackerConfig(people=9))
+
+
+def waving(x: float, colour: tuple[int, int, int], seconds: float) -> Glimpse:
+    glimpse = person(x, colour)
+    glimpse.pixels[[15, 17, 19, 21]] += (30 * np.sin(3 * seconds), -20)
+    return glimpse
+
+
+def trembling(x: float, colour: tuple[int, int, int], rng: np.random.Generator) -> Glimpse:
+    glimpse = person(x, colour, height=260)
+    glimpse.pixels[:] += rng.normal(0, 0.8, (33, 2))
+    return glimpse
+
+
+def followed_colours(roster: Roster, seconds: float, second: str) -> list[tuple[int, float]]:
+    """Where number 0 is, in whole pixels, every half second; a large poster hangs at 150."""
+    rng, out = np.random.default_rng(3), []
+    for half in range(round(2 * seconds)):
+        crowd = [trembling(150, RED, rng)]
+        if second:
+            crowd.append(waving(450, BLUE, half / 2) if second == "waves" else person(450, BLUE))
+        found = roster.assign(crowd, half * SECOND // 2)
+        out.append((half, float(found[0].middle[0])))
+    return out
+
+
+def test_a_poster_gives_way_to_somebody_who_moves_and_to_nobody_else():
+    places = followed_colours(Roster(1), 15, "waves")
+    assert all(x < 200 for half, x in places if half < 20)
+    assert all(x > 400 for half, x in places if half > 24)
+    assert all(x < 200 for _, x in followed_colours(Roster(1), 15, "stands"))
+
+
+def test_somebody_who_has_moved_once_may_stand_as_still_as_they_like():
+    roster = Roster(1)
+    for half in range(4):
+        roster.assign([waving(150, RED, half / 2)], half * SECOND // 2)
+    for half in range(4, 60):
+        found = roster.assign([person(150, RED), waving(450, BLUE, half / 2)], half * SECOND // 2)
+        assert found[0].middle[0] < 200
+    assert roster.lifeless(30 * SECOND) == []
+
+
+def test_a_poster_alone_is_followed_and_said_to_be_lifeless():
+    roster = Roster(1)
+    places = followed_colours(roster, 15, "")
+    assert all(x < 200 for _, x in places)
+    assert roster.lifeless(15 * SECOND) == [0]

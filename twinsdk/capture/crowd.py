@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from twinsdk.capture.alive import Alive
 from twinsdk.capture.regions import Square
 from twinsdk.core.arrays import F32, U8, Array
 
@@ -123,6 +124,7 @@ class _Known:
     glimpse: Glimpse
     colours: F32
     seen_ns: int
+    alive: Alive = field(default_factory=Alive)
 
     def cost(self, glimpse: Glimpse, now_ns: int) -> float:
         """Return how unlikely it is that `glimpse` is this person; below 1.2 is likely."""
@@ -133,6 +135,8 @@ class _Known:
 
 class Roster:
     """The people who are followed, by number from 0; who left keeps the number for a while.
+
+    Somebody who has never moved, a poster say, gives theirs up to whoever is there and moves.
 
     Args:
         people: How many are followed at most.
@@ -152,6 +156,7 @@ class Roster:
         self._forget_ns = forget_s * 1e9
         self._known: dict[int, _Known] = {}
         self._doubts: dict[tuple[int, int], int] = {}
+        self._strangers: list[_Known] = []
 
     def assign(self, glimpses: Sequence[Glimpse], now_ns: int) -> dict[int, Glimpse]:
         """Return who of all that a picture shows is whom: those known, then newcomers chosen."""
@@ -168,8 +173,15 @@ class Roster:
             for glimpse in self._in_order(glimpses)
             if id(glimpse) not in taken and not self._beside_somebody(glimpse, now_ns)
         ]
-        for number, glimpse in zip(self._free(now_ns), others, strict=False):
+        self._meet(others, now_ns)
+        free = self._free(now_ns)
+        for number, glimpse in zip(free, others, strict=False):
             self._known.pop(number, None)
+            out[number] = glimpse
+        living = [s.glimpse for s in self._strangers if s.alive.moved]
+        waiting = [glimpse for glimpse in others[len(free) :] if glimpse in living]
+        for number, glimpse in zip(self.lifeless(now_ns), waiting, strict=False):
+            self._known.pop(number)
             out[number] = glimpse
         for number, glimpse in out.items():
             self.see(number, glimpse, now_ns)
@@ -179,11 +191,16 @@ class Roster:
         """Remember where a person is, and, where nobody stands before them, their colours."""
         known = self._known.get(number)
         if known is None:
-            self._known[number] = _Known(glimpse=glimpse, colours=glimpse.colours, seen_ns=now_ns)
-            return
+            known = _Known(glimpse=glimpse, colours=glimpse.colours, seen_ns=now_ns)
+            self._known[number] = known
+        _watch(known, glimpse, now_ns)
         known.glimpse, known.seen_ns = glimpse, now_ns
         if clear and glimpse.colours.any():
             known.colours = known.colours + _LEARNING * (glimpse.colours - known.colours)
+
+    def lifeless(self, now_ns: int) -> list[int]:
+        """Return who has been followed for a while and never moved."""
+        return [n for n, known in self._known.items() if known.alive.lifeless(now_ns)]
 
     def knows(self, number: int) -> bool:
         """Return whether somebody has that number."""
@@ -198,6 +215,7 @@ class Roster:
         self.choice = choice
         self._known.clear()
         self._doubts.clear()
+        self._strangers.clear()
 
     def doubles(self, seen: dict[int, Glimpse]) -> list[int]:
         """Return who is on another's body: of two on one body the one it fits less."""
@@ -240,6 +258,19 @@ class Roster:
             for known in self._known.values()
         )
 
+    def _meet(self, others: Sequence[Glimpse], now_ns: int) -> None:
+        """Remember those who are not followed, and whether they move."""
+        before, self._strangers = self._strangers, []
+        for glimpse in others:
+            known = min(before, key=lambda s: s.cost(glimpse, now_ns), default=None)
+            if known is None or known.cost(glimpse, now_ns) >= _STRANGE:
+                known = _Known(glimpse=glimpse, colours=glimpse.colours, seen_ns=now_ns)
+            else:
+                before = [s for s in before if s is not known]
+            _watch(known, glimpse, now_ns)
+            known.glimpse, known.seen_ns = glimpse, now_ns
+            self._strangers.append(known)
+
     def _free(self, now_ns: int) -> list[int]:
         stale = [n for n, k in self._known.items() if now_ns - k.seen_ns > self._forget_ns]
         return sorted({*range(self._people)} - {*self._known} | {*stale})
@@ -257,3 +288,7 @@ class Roster:
             return -glimpse.extent
 
         return sorted(glimpses, key=rank)
+
+
+def _watch(known: _Known, glimpse: Glimpse, now_ns: int) -> None:
+    known.alive.see(glimpse.pixels, glimpse.visibility > _SEEN, glimpse.extent, now_ns)

@@ -92,6 +92,11 @@ class CrowdTracker(Closing):
         self._wanted = choice
 
     @property
+    def lifeless(self) -> list[int]:
+        """Who of those followed has never moved in ten seconds: most likely a picture."""
+        return [] if self._last_ns is None else self._roster.lifeless(self._last_ns)
+
+    @property
     def neutral_face(self) -> F32 | None:
         """The face at rest (478, 3) of the first person, None while it is not known."""
         return self._followed[0].models.neutral_face if 0 in self._followed else None

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
+from twinsdk.capture.alive import Alive
 from twinsdk.capture.followed_person import FollowedPerson
 from twinsdk.capture.models import resolve_models
 from twinsdk.capture.quiet import quiet_native
@@ -22,6 +25,8 @@ from twinsdk.core.observation import Observation
 from twinsdk.errors import UsageError
 
 __all__ = ["MediaPipeTracker"]
+
+_SEEN = 0.5  # visibility above which a point counts
 
 
 class MediaPipeTracker(Closing):
@@ -64,6 +69,12 @@ class MediaPipeTracker(Closing):
             self._pool = None
 
     @property
+    def lifeless(self) -> list[int]:
+        """Holds 0 where the person has never moved in ten seconds: most likely a picture."""
+        stiff = self._last_ns is not None and self._alive.lifeless(self._last_ns)
+        return [0] if stiff else []
+
+    @property
     def neutral_face(self) -> F32 | None:
         """The person's face at rest (478, 3), None while it is not known."""
         return None if self._person is None else self._person.neutral_face
@@ -96,9 +107,17 @@ class MediaPipeTracker(Closing):
             with quiet_native():  # each model writes to stderr once, when it first finds something
                 observation = self._person.observe(image)
         self.timings = self._person.timings
+        body = observation.image_body
+        if body is None:
+            self._alive = Alive()
+        else:
+            seen, pixels = body.visibility > _SEEN, body.pixels()
+            extent = float(np.ptp(pixels[seen], axis=0).max()) if seen.any() else 1.0
+            self._alive.see(pixels, seen, extent, image.timestamp_ns)
         return [observation] if observation.found else []
 
     def _start_afresh(self) -> None:
+        self._alive = Alive()
         if self._person is not None:
             self._person.close()
         with quiet_native():

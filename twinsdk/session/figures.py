@@ -51,6 +51,8 @@ def figures_of(session: Session, step: Step) -> Figures:
     p50, p99 = np.percentile(recent, [50, 99]).tolist() if len(recent) else (0.0, 0.0)
     frame = step.frames[0] if step.frames else None
     state = frame.state.value if frame else "nobody yet"
+    if 0 in session.lifeless:
+        state += ", never moved: a picture?"
     if session.source.status is SourceStatus.LOST:
         state = f"{session.source.name} is away, waiting for it; {state}"
     return Figures(

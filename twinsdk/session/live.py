@@ -162,6 +162,11 @@ class Session(Closing):
         """How many people were followed since the start."""
         return len(self._people)
 
+    @property
+    def lifeless(self) -> list[int]:
+        """Who of those followed has never moved in ten seconds: most likely a picture."""
+        return list(getattr(self._tracker, "lifeless", ()))
+
     def learnt(self) -> Profile:
         """Return what is known of the person by now, for later sessions to start from."""
         given = self.config.profile or Profile(height_m=self.config.fit.height_m)
