@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +22,7 @@ from twinsdk.motion.training.corpus import clips_of, mirror, read_packed, style_
 from twinsdk.motion.training.episodes import EpisodeConfig, Episodes
 from twinsdk.motion.training.settings import TrainConfig, read_config
 from twinsdk.motion.training.takes import film
-from twinsdk.motion.training.train import train
+from twinsdk.motion.training.train import read_curves, train
 
 WALK_HZ = 1.1
 
@@ -229,6 +233,84 @@ def test_training_lowers_the_loss_and_a_stopped_run_goes_on_as_if_it_had_not_bee
         weights(tmp_path / "parts")["tracker/weights/turns.weight"],
         weights(tmp_path / "again")["tracker/weights/turns.weight"],
     )
+
+
+_RANK = """
+import os, sys
+from twinsdk.motion.training import train as training
+from twinsdk.motion.training.settings import read_config
+
+kept = []
+loop = training._Run.loop
+training._Run.loop = lambda self, *rest: (kept.append(self), loop(self, *rest))
+training.train(read_config(sys.argv[1]))
+run = kept[0]
+total = sum(float(p.detach().double().abs().sum()) for p in run.parts.network.parameters())
+with open(sys.argv[2] + os.environ["RANK"], "w") as file:
+    file.write(f"{run.progress.step} {run.progress.seconds!r} {total!r}")
+"""
+
+
+def settings(packed, folder, file, **more):
+    lines = [f'data = ["{packed}"]', f'folder = "{folder}"', "window = 16", "film_seeds = [1]"]
+    lines += [f"{key} = {value}" for key, value in {"steps": 4, **more}.items()]
+    lines += ["[network]", "hidden = 16", "layers = 2", "future_rank = 4"]
+    lines += ["[episodes]", "rows = 4", "frames = 32"]
+    file.write_text("\n".join(lines))
+    return file
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML settings need Python 3.11")
+def test_two_processes_end_with_the_same_weights_and_write_one_run(packed, tmp_path):
+    file = settings(packed, tmp_path / "run", tmp_path / "run.toml")
+    script = tmp_path / "rank.py"
+    script.write_text(_RANK)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"),
+            *("2", str(script), str(file), str(tmp_path / "rank")),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    first, second = ((tmp_path / f"rank{k}").read_text() for k in (0, 1))
+    assert first == second
+    assert first.startswith("4 ")
+    lines = read_curves(tmp_path / "run")
+    assert [line["step"] for line in lines if line["kind"] == "train"] == [2, 4]
+    alone = train(read_config(file, folder=str(tmp_path / "alone"), steps=4))
+    weight = "tracker/weights/turns.weight"
+    with np.load(alone) as one, np.load(tmp_path / "run" / "checkpoint.npz") as two:
+        assert not np.array_equal(one[weight], two[weight])  # the second's episodes count
+
+
+def test_curves_go_to_tensorboard_where_it_is_installed(packed, tmp_path):
+    loader = pytest.importorskip("tensorboard.backend.event_processing.event_file_loader")
+    train(tiny(packed, tmp_path, steps=4, tensorboard=True))
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    found = {
+        (value.tag, event.step)
+        for event in loader.LegacyEventFileLoader(str(file)).Load()
+        for value in event.summary.value
+    }
+    assert {("train/loss", 2), ("train/loss", 4), ("dev/trackers_rotation_deg", 4)} <= found
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML settings need Python 3.11")
+def test_a_list_of_settings_is_a_sweep(packed, tmp_path):
+    from twinsdk.cli import main
+
+    files = [
+        settings(packed, tmp_path / f"run{k}", tmp_path / f"{k}.toml", learning_rate=rate)
+        for k, rate in enumerate((1e-3, 1e-4))
+    ]
+    assert main(["train", *map(str, files), "--steps", "2"]) == 0
+    rates = [read_curves(tmp_path / f"run{k}")[0]["learning_rate"] for k in (0, 1)]
+    assert rates[0] > 5 * rates[1]
 
 
 def test_a_folder_with_another_run_is_refused(packed, tmp_path):

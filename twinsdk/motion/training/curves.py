@@ -65,7 +65,7 @@ class Curves(Closing):
         if self._path is None:
             return
         line = {"kind": kind, "step": progress.step, "seconds": round(progress.seconds, 1)}
-        rounded = {name: round(float(value), 5) for name, value in values.items()}
+        rounded = {name: float(f"{float(value):.6g}") for name, value in values.items()}
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({**line, **rounded}) + "\n")
         if self._board is not None:

@@ -72,7 +72,11 @@ def train(config: TrainConfig, *, report: Callable[[str], None] = lambda _: None
     folder = Path(config.folder)
     folder.mkdir(parents=True, exist_ok=True)
     corpus = read_packed(config.data, dev_subjects=config.dev_subjects)
+    if world > 1 and rank > 0:  # the first process films, the others read what it wrote
+        torch.distributed.barrier()
     takes = [take for seed in config.film_seeds for take in _takes(config, corpus, seed, report)]
+    if world > 1 and rank == 0:
+        torch.distributed.barrier()
     run = _Run(config, corpus, takes, rank=rank, world=world)
     checkpoint = folder / CHECKPOINT
     run.resume(checkpoint)
@@ -145,7 +149,7 @@ class _Run:
             self._seed()
             terms = self._episode(self.episodes.draw(progress.episode * self.world + self.rank))
             progress.episode += 1
-            progress.seconds += (now_ns() - begun) / 1e9
+            progress.seconds = self._agreed(progress.seconds + (now_ns() - begun) / 1e9)
             curves.add(progress, self._rate(), terms)
             if progress.seconds - saved > 60 * config.checkpoint_minutes or self._done():
                 saved = progress.seconds
@@ -170,6 +174,14 @@ class _Run:
             self.progress.step >= self.config.steps
             or self.progress.seconds >= 60 * self.config.minutes
         )
+
+    def _agreed(self, seconds: float) -> float:
+        """Return the first process's time: rate and end hang on it, and must be everybody's."""
+        if self.world == 1:
+            return seconds
+        shared = torch.tensor([seconds], dtype=torch.float64)
+        torch.distributed.broadcast(shared, src=0)
+        return float(shared)
 
     def _seed(self) -> None:
         seed = (self.config.seed * 1_000_003 + self.progress.episode) * 64 + self.rank
