@@ -17,6 +17,10 @@ from twinsdk.core.avatar import Material
 
 __all__ = ["face_parts", "skin_parts"]
 
+# The tongue, metres: how far its sides lie below its middle, how deep the groove along it, within
+# which height its upper side begins; and by which share it is narrower than the base's.
+_TONGUE_ARCH_M, _TONGUE_GROOVE_M, _TONGUE_EDGE_M = 0.009, 0.0018, 0.006
+_TONGUE_NARROWER = 0.15
 _LASH_LENGTH = 0.35  # of the base's own, which are a doll's
 # Rows of teeth on the template, metres: y of the biting edge and of the root, each front and back.
 _UPPER, _LOWER = "helper-upper-teeth", "helper-lower-teeth"
@@ -68,8 +72,22 @@ def face_parts(base: Base, pose: TPose, materials: dict[str, Material]) -> list[
         sheet = sheet_of_quads(len(base.template), base.quads[base.group(*groups)])
         if name == "lashes":
             sheet = _shortened(base, sheet)
-        parts.append(_part(name, sheet, pose, materials[name]))
+        moved = None
+        if name == "tongue":
+            sheet = subdivide(sheet)
+            moved = _rounding(sheet.mix @ base.template.astype(np.float64))
+        parts.append(_part(name, sheet, pose, materials[name], moved=moved))
     return parts
+
+
+def _rounding(tongue: F64) -> F64:
+    """Return what makes the base's tongue (V, 3), a board, round: narrower, arched, grooved."""
+    x, y, z = tongue.T
+    height = y - np.polyval(np.polyfit(z, y, 2), z)
+    top = np.clip(0.5 + height / _TONGUE_EDGE_M, 0, 1)
+    arch = _TONGUE_ARCH_M * (x / np.abs(x).max()) ** 2
+    groove = _TONGUE_GROOVE_M * np.exp(-((x / 0.003) ** 2))
+    return np.stack([-_TONGUE_NARROWER * x, -top * (arch + groove), np.zeros_like(x)], axis=1)
 
 
 def _teeth(base: Base) -> Sheet:
@@ -118,9 +136,17 @@ def _shortened(base: Base, lashes: Sheet) -> Sheet:
 
 
 def _part(
-    name: str, sheet: Sheet, pose: TPose, material: Material, *, normals: F64 | None = None
+    name: str,
+    sheet: Sheet,
+    pose: TPose,
+    material: Material,
+    *,
+    normals: F64 | None = None,
+    moved: F64 | None = None,
 ) -> Part:
     vertices = sheet.mix @ pose.vertices.astype(np.float64)
+    if moved is not None:  # from the template's shape, metres
+        vertices += np.einsum("vij,vj->vi", _turns(sheet, pose), moved)
     if normals is None:
         normals = vertex_normals(vertices, sheet.triangles)
     return Part(
@@ -133,3 +159,9 @@ def _part(
         weights=(sheet.mix @ pose.weights).astype(np.float32),
         mix=sheet.mix,
     )
+
+
+def _turns(sheet: Sheet, pose: TPose) -> F64:
+    """Return what the bake did to directions at each vertex of a sheet (V, 3, 3)."""
+    flat = pose.turns.reshape(len(pose.turns), -1).astype(np.float64)
+    return np.asarray((sheet.mix @ flat).reshape(-1, 3, 3))

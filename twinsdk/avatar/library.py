@@ -13,7 +13,7 @@ from twinsdk.errors import AvatarError, TwinError
 __all__ = ["GENERATOR_VERSION", "cached_avatar", "load_avatar"]
 
 # Part of the cache's key: raise it whenever a spec gives another avatar than before.
-GENERATOR_VERSION = "1.10"
+GENERATOR_VERSION = "1.11"
 _NAMES = ("default",)
 
 
