@@ -126,8 +126,8 @@ HARD = {
 }
 
 
-# All in one step: a thigh goes 15 degrees in 1/60 s at most. A jump by 47 throws a skirt through its
-# colliders, where both differ by up to 0.13 radians for a quarter of a second, then no more.
+# All in one step: a thigh goes 15 degrees in 1/60 s at most. A jump by 47 throws a skirt through
+# its colliders; both then differ by up to 0.13 radians for a quarter of a second, and no more after.
 SWING = {"head": turned([1, 0, 0], 35), "leftUpperLeg": turned([1, 0, 0], -15)}
 
 
