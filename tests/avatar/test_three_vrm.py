@@ -127,7 +127,7 @@ HARD = {
 
 
 # All in one step: a thigh goes 15 degrees in 1/60 s at most. A jump by 47 throws a skirt through
-# its colliders; both then differ by up to 0.13 radians for a quarter of a second, and no more after.
+# its colliders; both then differ by up to 0.13 radians for a quarter of a second, no more after.
 SWING = {"head": turned([1, 0, 0], 35), "leftUpperLeg": turned([1, 0, 0], -15)}
 
 
