@@ -17,7 +17,7 @@ from twinsdk.core.trackers import TRACKER_NAMES, Trackers
 from twinsdk.errors import ModelMissingError
 from twinsdk.motion import Fit
 from twinsdk.motion.filters.ahead import SteadyAhead
-from twinsdk.motion.filters.inertia import Fading, RotationFading
+from twinsdk.motion.filters.inertia import Crossing
 from twinsdk.motion.filters.standing import StandingFeet
 from twinsdk.motion.trackers.three_points import TrackerSolver
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["MotionStage", "Shown", "motion_model"]
 
 _FILLED_IN = 0.35  # confidence of joints that rules filled in
-_HANDING_S = 0.25  # in which half of what differs between fit and idling is gone
+_TURN_RAD_S2, _MOVE_M_S2 = 12.0, 4.0  # that fit and idling may be brought together with
+_LEAST_S = 1e-3
 _FINGERS = ("Metacarpal", "Proximal", "Intermediate", "Distal")
 
 
@@ -76,9 +77,9 @@ class MotionStage:
         self._predict_s = predict_s
         self._feet = StandingFeet(skeleton)
         self._steady = SteadyAhead()
-        self._turned = RotationFading(len(skeleton), _HANDING_S)
-        self._moved = Fading((3,), _HANDING_S)
+        self._crossing = Crossing(np.full(len(skeleton), _TURN_RAD_S2), np.array([_MOVE_M_S2]))
         self._last: Pose | None = None
+        self._before: tuple[Pose, float] | None = None
         self._alive = self._alone = False
         self._solver: TrackerSolver | None = None
 
@@ -115,19 +116,34 @@ class MotionStage:
         return made if made.state is TrackingState.GENERATED else None
 
     def _handed(self, coming: Shown, step_s: float) -> Pose:
-        """Return the coming pose; after a change of hands, what differs dies away."""
+        """Return the coming pose; after a change of hands, what differs is brought to nothing."""
         last, pose = self._last, coming.pose
         alive = coming.state is TrackingState.GENERATED
+        step_s = max(step_s, _LEAST_S)
         if last is not None and alive != self._alive and last.skeleton is pose.skeleton:
-            self._turned.begin(last.rotations, pose.rotations)
-            self._moved.begin(last.root_translation - pose.root_translation)
+            before, since_s = self._before or (last, step_s)
+            turned = quat.multiply(last.rotations, quat.conjugate(before.rotations))
+            moved = last.root_translation - before.root_translation
+            self._crossing.begin(
+                last.rotations,
+                quat.to_rotation_vector(turned) / since_s,
+                last.root_translation[None],
+                moved[None] / since_s,
+            )
         self._alive = alive
-        self._last = Pose(
-            skeleton=pose.skeleton,
-            rotations=quat.normalize(self._turned.step(pose.rotations, step_s)),
-            root_translation=pose.root_translation + self._moved.step(step_s),
-        )
-        return self._last
+        if self._crossing.busy:
+            rotations, points = self._crossing.step(
+                pose.rotations, pose.root_translation[None], step_s
+            )
+            pose = Pose(
+                skeleton=pose.skeleton,
+                rotations=rotations.astype(np.float32),
+                root_translation=points[0].astype(np.float32),
+            )
+        if last is not None:
+            self._before = (last, step_s)
+        self._last = pose
+        return pose
 
     def worn(self, trackers: Trackers, step_s: float) -> Shown:
         """Return the person who wears the trackers, `step_s` seconds after the last call."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from twinsdk.core import quat
 from twinsdk.core.arrays import F64, Array
+from twinsdk.motion.vectors import cross, quaternion_of
 
 __all__ = ["Bends", "Swivel"]
 
@@ -44,17 +45,22 @@ class Bends:
         self._bones = np.stack([_unit(middle - root), _unit(tip - middle)])
         first, second = _length(middle - root), _length(tip - middle)
         faces = quat.rotate(turns.astype(np.float64), ahead * _STRAIGHT_M * _FACES)
-        bent = middle - (root + tip) / 2 + faces
-        bent = bent - _dot(bent, own) * own
+        bare = middle - (root + tip) / 2
+        bare = bare - _dot(bare, own) * own
+        bent = bare + faces - _dot(faces, own) * own
         size = _length(bent)
-        self._hinge = np.cross(bent / np.maximum(size, 1e-9), own)
-        way = _carried(bent / np.maximum(size, 1e-9), own, self.aim)
+        bent = bent / np.maximum(size, 1e-9)
+        self._hinge = cross(bent, own)
+        way = _carried(bent, own, self.aim)
         self.ways: F64 = way * np.minimum(size / _THIN_M, 1.0)
         far = np.clip(_length(wanted), np.abs(first - second) + 1e-4, _REACH * (first + second))
         self._along = (first**2 - second**2 + far**2) / (2 * far)
         self._far = far
         self._radius = np.sqrt(np.maximum(first**2 - self._along**2, 0.0))
         self.radius: F64 = self._radius[:, 0]
+        # From the way that counts to where the middle is: all of it where the limb stays as it is.
+        off = np.arctan2(_dot(cross(own, bent), bare), _dot(bent, bare))
+        self._off = off * np.minimum(1.0, _length(bare) / np.maximum(self._radius, 1e-6))
 
     def turns(self, ways: Array) -> F64:
         """Return the world turns (2, 2, 4) of upper and lower bones that reach the goals.
@@ -66,11 +72,12 @@ class Bends:
             ways: (2, 3) to bend, square to `aim`.
         """
         ways = _unit(ways)
-        middle = self._along * self.aim + self._radius * ways
+        pointed = np.cos(self._off) * ways + np.sin(self._off) * cross(self.aim, ways)
+        middle = self._along * self.aim + self._radius * pointed
         bones = np.stack([_unit(middle), _unit(self._far * self.aim - middle)])
         before = _frames(self._bones, self._hinge)
-        after = _frames(bones, np.cross(ways, self.aim))
-        return quat.from_matrix(after @ np.swapaxes(before, -1, -2))
+        after = _frames(bones, cross(ways, self.aim))
+        return quaternion_of(after @ np.swapaxes(before, -1, -2)).reshape(2, 2, 4)
 
 
 class Swivel:
@@ -108,7 +115,7 @@ class Swivel:
             self._fresh, self._speed, self._bend = False, np.zeros(2), _unit(way)
         else:
             last = _carried(self._bend, self._aim, aim)
-            side = np.cross(aim, last)
+            side = cross(aim, last)
             apart = np.arctan2((way * side).sum(-1), (way * last).sum(-1))
             apart = apart * np.minimum(1.0, np.sqrt((way * way).sum(-1)))
             turn = self._turn(apart, np.maximum(bends.radius, _THIN_M), step_s)[:, None]
@@ -137,7 +144,7 @@ def _carried(way: Array, before: Array, aim: Array) -> Array:
 def _frames(bones: Array, hinges: Array) -> Array:
     """Return matrices (..., 3, 3) with bones (..., 3) and hinges, made square to them, as axes."""
     hinges = _unit(hinges - _dot(hinges, bones) * bones)
-    return np.stack([bones, hinges, np.cross(bones, hinges)], axis=-1)
+    return np.stack([bones, hinges, cross(bones, hinges)], axis=-1)
 
 
 def _dot(a: Array, b: Array) -> Array:

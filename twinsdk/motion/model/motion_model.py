@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -218,14 +219,19 @@ class MotionModel:
             if not np.isfinite(out[k].sum()):  # cannot be with finite weights and clamped inputs
                 raise FormatError("motion model: the weights give numbers that are not finite")
             person.state = state[k : k + 1].copy()
-            person.before, person.since_s = person.seen, 0.0
-            person.read = _read_of(out[k])
+            read = _read_of(out[k])
+            same = person.before is not None and _alike(now, before, k)
+            person.pace = (read.turns - person.read.turns) / dt[k] if same else 0 * read.turns
+            person.before, person.since_s, person.read = person.seen, 0.0, read
 
     def _believed(self, person: Person, source: Source) -> Read:
         """Return what the network said, or no correction where it is no better than its start."""
         better = self.weights.better
         if _NAMES[source] in better:
-            return person.read
+            # Between two runs the start moves on, and what it is corrected by with it.
+            return replace(
+                person.read, turns=person.read.turns + np.float32(person.since_s) * person.pace
+            )
         if source == Source.WEBCAM and "unseen" in better and person.seen is not None:
             return _where_unseen(person.read, person.seen.confidence[0])
         return Read(**{**vars(NOTHING_READ), "contacts": person.read.contacts})
@@ -248,6 +254,12 @@ def _shows(source: Webcam | Trackers | None) -> bool:
     if isinstance(source, Trackers):
         return bool(source.seen.any())
     return source is not None and source.fit.state is not TrackingState.IDLE
+
+
+def _alike(now: Seen, before: Seen, k: int) -> bool:
+    """Return whether person `k` is seen by the same as before."""
+    same = (now.source[k] == before.source[k]).all()
+    return bool(same and (now.tracker_seen[k] == before.tracker_seen[k]).all())
 
 
 def _stacked(seen: Sequence[Seen | None]) -> Seen:

@@ -88,6 +88,7 @@ class Person:
     Attributes:
         body: Shared, never changed.
         state: (1, layers, hidden) of the network.
+        pace: (22, 6) a second, how fast the corrections change.
         poses: The last two that were shown, feet held.
         tracked: (6,) which trackers there are.
     """
@@ -102,6 +103,7 @@ class Person:
     held: Held | None = None
     since_s: float = 0.0
     read: Read = NOTHING_READ
+    pace: F32 = field(default_factory=lambda: np.zeros_like(NOTHING_READ.turns))
     tracked: Array = field(default_factory=lambda: np.zeros(len(TRACKER_NAMES), bool))
     turns: F32 = field(default_factory=lambda: NOTHING_READ.turns)
     marks: F32 = field(default_factory=lambda: np.zeros((1, len(MARKS), 3), np.float32))
