@@ -81,6 +81,10 @@ def test_generate_writes_a_file_that_loads_again(twinsdk, tmp_path):
     outcome = twinsdk("generate", "--from", tmp_path / "idle.bvh", "-o", tmp_path / "on.npz")
     assert outcome.code == 0, outcome.err
     assert load_clip(tmp_path / "on.npz").duration_s == pytest.approx(10)
+    drawn = tmp_path / "drawn.bvh"
+    outcome = twinsdk("generate", "--by", "learned", "--seconds", 1, "-o", drawn)
+    assert outcome.code == 0, outcome.err
+    assert len(load_clip(drawn)) == 30
     assert "idle" in twinsdk("generate", "--styles").out
 
 
@@ -116,7 +120,7 @@ def test_evaluate_motion_prints_tables_and_writes_every_figure(twinsdk, tmp_path
     assert outcome.code == 0, outcome.err
     assert "1 clips of clips" in outcome.out
     assert "| analytic IK |" in outcome.out
-    assert "| captured idling |" in outcome.out
+    assert "| idle: captured |" in outcome.out
     found = json.loads((tmp_path / "all.json").read_text())
     tasks = {row["task"] for row in found["rows"]}
     assert {"headset and controllers", "webcam, all seen", "webcam, legs hidden"} <= tasks

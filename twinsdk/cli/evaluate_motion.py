@@ -30,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--idle-minutes", type=float, default=10.0, metavar="N", help="of idling (%(default)g)"
     )
+    parser.add_argument(
+        "--styles",
+        metavar="NAMES",
+        default="idle",
+        help="what is generated and measured, with commas (%(default)s)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no word of what is being measured")
 
 
@@ -56,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
     rows, about = evaluate_motion(data, say=say, weights=args.weights)
     print(f"Measured on {data.words}; {data.minutes:.1f} minutes.\n")
     print(as_markdown(rows, over=args.over))
-    say("idling, generated")
-    alone = evaluate_alone(minutes=args.idle_minutes)
+    say("motion that nobody did")
+    alone = evaluate_alone(minutes=args.idle_minutes, styles=args.styles.split(","))
     print(f"\n{alone_markdown(alone)}")
     if args.json is not None:
         with atomic_path(args.json) as temporary:

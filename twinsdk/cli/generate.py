@@ -19,6 +19,7 @@ EXAMPLES = """examples:
   twinsdk generate --style salsa --seconds 20 --seed 7 -o dance.vrma
   twinsdk generate --from take.bvh --seconds 10 -o goes-on.npz
   twinsdk generate --from sit.bvh --to stand.bvh --seconds 2 -o between.bvh
+  twinsdk generate --idle --seconds 600 --by learned -o drawn.bvh
   twinsdk generate --styles
 """
 _FORMATS = (".bvh", ".npz", ".vrma", ".glb", ".usda", ".csv", ".trc")
@@ -34,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", dest="end", metavar="CLIP", help="arrive at its first pose")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="N", help="(%(default)s)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="another, another motion")
+    parser.add_argument(
+        "--by",
+        choices=("captured", "learned"),
+        help="performances strung together, or drawn by a network (default with --to)",
+    )
     parser.add_argument("--fps", type=float, default=30.0, help="(%(default)s)")
     parser.add_argument("-o", "--out", metavar="FILE", help="by extension: " + " ".join(_FORMATS))
 
@@ -60,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         start=_canonical(args.start),
         end=_canonical(args.end),
         fps=args.fps,
+        by=args.by,
     )
     from twinsdk.formats import save_clip
 

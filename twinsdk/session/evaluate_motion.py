@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twinsdk.core.clip import MotionClip
+from twinsdk.core.clip import MotionClip, clip_of
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.errors import FileMissingError, FormatError, ModelMissingError, TwinError
 from twinsdk.formats import load_clip
@@ -25,8 +25,10 @@ from twinsdk.motion.evaluation.followers import (
 )
 from twinsdk.motion.evaluation.protocol import DROPOUTS_S, Row, dropouts, headset, webcam
 from twinsdk.motion.evaluation.simulated import NOISE_VERSION
-from twinsdk.motion.generation.generate import generate
+from twinsdk.motion.generation.flow import generator, read_flow
+from twinsdk.motion.generation.learned import LearnedPerformer
 from twinsdk.motion.generation.performances import BODY, library
+from twinsdk.motion.generation.performer import Performer
 from twinsdk.retarget import RetargetConfig, retarget
 from twinsdk.session.choreography import close_up
 
@@ -34,6 +36,8 @@ __all__ = ["EvaluationSet", "evaluate_alone", "evaluate_motion", "evaluation_set
 
 _SHORTEST = 20  # frames
 _TALL_M = 1.7
+_FPS = 30.0
+_TAKES = 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,14 +150,62 @@ def evaluate_motion(
     return rows, about
 
 
-def evaluate_alone(*, minutes: float = 10.0, seed: int = 0) -> dict[str, dict[str, float]]:
-    """Return the measures of generated idling beside those of the people it is made of.
+def evaluate_alone(
+    *,
+    minutes: float = 10.0,
+    seed: int = 0,
+    styles: Sequence[str] = ("idle",),
+    flow: str | Path | None = None,
+) -> dict[str, dict[str, float]]:
+    """Return the measures of motion that nobody did beside those of the people it is made of.
 
-    The Frechet distance of one half of the data from the other says how much is chance.
+    For each style: the data; performances strung together; what the learned generator draws. The
+    Frechet distance of one half of the data from the other says how much is chance.
+
+    Args:
+        minutes: Of idling; other styles are made in takes of a minute, two at most.
+        seed: Of the first take.
+        styles: Which.
+        flow: Weights of the generator; None is the package's.
     """
-    found = library("idle")
+    weights = generator() if flow is None else read_flow(flow)
+    rows: dict[str, dict[str, float]] = {}
+    for style in styles:
+        data = _captured(style)
+        true = latents(data)
+        own = spread(true)
+        halves = [latents(data[i::2]) for i in range(2)] if len(data) > 1 else [true, true]
+        rows[f"{style}: captured"] = {
+            **alone(data),
+            "frechet": frechet(*halves),
+            "diversity": 1.0,
+        }
+        takes = 1 if style == "idle" else max(1, min(round(minutes), _TAKES))
+        lasting = 60 * minutes / takes if style == "idle" else min(60.0, 60 * minutes)
+        for way in ("performances", "learned"):
+            made = []
+            for k in range(takes):
+                performer = (
+                    Performer(style, seed=seed + k)
+                    if way == "performances"
+                    else LearnedPerformer(style, seed=seed + k, flow=weights)
+                )
+                count = round(lasting * _FPS)
+                clip = clip_of([performer.step(1 / _FPS) for _ in range(count)], fps=_FPS)
+                made.append(body_of(clip, name=style).clip)
+            ours = latents(made)
+            rows[f"{style}: {way}, {takes * lasting / 60:g} min"] = {
+                **alone(made),
+                "frechet": frechet(true, ours),
+                "diversity": spread(ours) / own,
+            }
+    return rows
+
+
+def _captured(style: str) -> list[MotionClip]:
+    found = library(style)
     ends = list(dict.fromkeys(found.ends.tolist()))
-    data = [
+    return [
         MotionClip(
             skeleton=BODY,
             fps=found.fps,
@@ -162,18 +214,6 @@ def evaluate_alone(*, minutes: float = 10.0, seed: int = 0) -> dict[str, dict[st
         )
         for a, b in zip([0, *ends], ends, strict=False)
     ]
-    made = body_of(generate(60 * minutes, seed=seed), name="idle").clip
-    true, ours = latents(data), latents([made])
-    halves = [latents(data[i::2]) for i in range(2)]
-    own = spread(true)
-    return {
-        "captured idling": {**alone(data), "frechet": frechet(*halves), "diversity": 1.0},
-        f"generated, {minutes:g} min": {
-            **alone([made]),
-            "frechet": frechet(true, ours),
-            "diversity": spread(ours) / own,
-        },
-    }
 
 
 def _packed(path: Path) -> EvaluationSet:

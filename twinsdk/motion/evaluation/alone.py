@@ -20,7 +20,7 @@ from twinsdk.core.clip import MotionClip
 from twinsdk.errors import ShapeError
 from twinsdk.formats.npz import read_arrays
 from twinsdk.motion.generation.performances import heading
-from twinsdk.motion.score import contacts_of, foot_speed_cm_s
+from twinsdk.motion.score import contacts_of, foot_speed_cm_s, jerk_m_s3
 
 __all__ = ["STEP", "WINDOW", "alone", "frechet", "latents", "spread", "windows_of"]
 
@@ -38,9 +38,10 @@ def alone(clips: Sequence[MotionClip]) -> dict[str, float]:
     `speed_median` and `speed_p95` are cm/s; `sway_cm` how far the hips wander in 10 s (root mean
     square); `posture_deg` how far joints stray from their mean; `drift_cm` how far the hips are
     from where they began at the end of a clip, at most; `motionless_s` the longest time in which no
-    joint is faster than 2 cm/s; `foot_speed` of standing feet, cm/s.
+    joint is faster than 2 cm/s; `foot_speed` of standing feet, cm/s; `jerk` of all joints, m/s^3.
     """
     speeds, sways, strays, drifts, still, slides, frames = [], [], [], [], [], [], []
+    jerks = []
     for clip in clips:
         places = clip.world()[1].astype(np.float64)
         speed = 100 * clip.fps * np.linalg.norm(np.diff(places, axis=0), axis=-1)
@@ -54,6 +55,7 @@ def alone(clips: Sequence[MotionClip]) -> dict[str, float]:
         still.append(_longest(speed.max(1) < _STILL_CM_S) / clip.fps)
         contacts = contacts_of(clip.skeleton, places, clip.fps)
         slides.append(foot_speed_cm_s(clip.skeleton, places, contacts, clip.fps))
+        jerks.append(jerk_m_s3(places, clip.fps))
         frames.append(len(clip))
     speed = np.concatenate(speeds)
     return {
@@ -65,6 +67,7 @@ def alone(clips: Sequence[MotionClip]) -> dict[str, float]:
         "drift_cm": max(drifts),
         "motionless_s": max(still),
         "foot_speed": float(np.nanmean(slides)),
+        "jerk": float(np.average(jerks, weights=frames)),
     }
 
 

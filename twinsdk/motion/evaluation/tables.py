@@ -66,6 +66,7 @@ _ALONE: tuple[tuple[str, str, int], ...] = (
     ("drift cm", "drift_cm", 0),
     ("longest motionless s", "motionless_s", 1),
     ("foot cm/s", "foot_speed", 2),
+    ("jerk m/s³", "jerk", 1),
     ("Fréchet", "frechet", 2),
     ("diversity / data", "diversity", 2),
 )

@@ -25,6 +25,7 @@ from twinsdk.motion.generation.windows import FRAME, LENGTH, PAST, POSTURE
 from twinsdk.motion.model.slots import STYLES
 
 __all__ = [
+    "AGO",
     "COND",
     "FREQUENCIES",
     "GOAL",
@@ -41,13 +42,15 @@ __all__ = [
 
 KEPT = 128
 """Coefficients of a window."""
-_PAST_KEPT, _POSTURE_KEPT = 80, 48
+_PAST_KEPT, _POSTURE_KEPT = 128, 48
 GOAL = FRAME - 4
 _STYLES = len(STYLES) + 1  # the last is none
 _ACTIVITY = (0, 3, 7)  # entries of the past whose size says how lively somebody is
 COND = _PAST_KEPT + _POSTURE_KEPT + 4 + len(_ACTIVITY) + _STYLES + _POSTURE_KEPT + 3 + 4
 FREQUENCIES = np.array([1, 2, 4, 8], np.float32) * np.float32(np.pi)
-SPREADS = (-4.0, 1.5)  # of a coefficient, log
+AGO: F32 = (np.array(PAST, np.float32) ** -1.5)[:, None]
+"""(10, 1) weights of what is remembered: the way somebody moves now is worth most."""
+SPREADS = (-3.5, 1.5)  # of a coefficient, log
 _SIZES = ("hidden", "blocks", "narrow")
 _VERSION = 1
 _FILE = Path(__file__).parent / "generator.npz"
@@ -59,7 +62,7 @@ class Bases:
 
     Attributes:
         window_mean: (2240,); window_basis: (2240, 128) orthonormal; window_scale: (128,) spreads.
-        past_basis: (1400, 80); past_scale: (80,).
+        past_basis: (1400, 128); past_scale: (128,), of pasts in `AGO`'s weights.
         posture_mean: (133,); posture_basis: (133, 48); posture_scale: (48,).
     """
 
@@ -89,6 +92,7 @@ def shapes_of(sizes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
     """Return the shapes of all arrays of a generator whose network has these sizes."""
     hidden, narrow = sizes["hidden"], sizes["narrow"]
     layers = {
+        "skip": (COND, KEPT),
         "gauss.0": (COND, narrow),
         "gauss.1": (narrow, narrow),
         "gauss.2": (narrow, 2 * KEPT),
@@ -129,7 +133,7 @@ def condition(
     """
     count = len(past)
     parts = [
-        past.reshape(count, -1) @ bases.past_basis * bases.past_scale,
+        (past * AGO).reshape(count, -1) @ bases.past_basis * bases.past_scale,
         (own[:, :POSTURE] - bases.posture_mean) @ bases.posture_basis * bases.posture_scale,
         own[:, POSTURE:] * 30,
     ]
@@ -199,7 +203,9 @@ class Flow:
         hidden = _silu(self._linear("gauss.0", told))
         hidden = _silu(self._linear("gauss.1", hidden))
         middle, spread = np.split(self._linear("gauss.2", hidden), 2, axis=1)
-        return middle, np.exp(np.clip(spread, *SPREADS))
+        middle = middle + self._linear("skip", told)
+        low, high = SPREADS
+        return middle, np.exp((low + high) / 2 + (high - low) / 2 * np.tanh(spread))
 
     def velocity(self, x: F32, share: float, told: F32) -> F32:
         """Return where (B, 128) of the way `share` from noise to motion leads next."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twinsdk.core.arrays import F32, Array
-from twinsdk.motion.generation.flow import KEPT, Bases, condition
+from twinsdk.motion.generation.flow import AGO, COND, KEPT, Bases, condition
 from twinsdk.motion.generation.windows import (
     LENGTH,
     PAST,
@@ -23,10 +23,11 @@ from twinsdk.motion.generation.windows import (
 )
 from twinsdk.motion.training.corpus import Clip, mirror
 
-__all__ = ["Batch", "FlowData", "bases_of", "tracked"]
+__all__ = ["Batch", "FlowData", "bases_of", "straight", "tracked"]
 
 _FITTED = 24_000  # windows that the bases are of
-_SOFT_M = 0.02  # pasts that differ by less are not blown up
+_SOFT_M, _SOFT_PAST_M = 0.02, 0.005  # what differs by less is not blown up
+_GUESSED, _RIDGE = 16_384, 1000.0
 _BALANCE = 0.6  # a style's weight is its length to this power
 _SHIFT = 0.1  # how far off a remembered posture is at most, in spreads
 _SHAKE = 0.03
@@ -65,12 +66,12 @@ def bases_of(track: Track, *, seed: int) -> Bases:
     now = rng.choice(usable, min(_FITTED, len(usable)))
     window = futures(track, now).reshape(len(now), -1)
     past, own = pasts(track, now)
-    past = past.reshape(len(now), -1)
+    past = (past * AGO).reshape(len(now), -1)
     posture = own[:, :POSTURE]
     mean = window.mean(0)
     size = np.sqrt(np.sqrt((window**2).mean(1)) + 0.003)[:, None]
     basis = _components((window - mean) / size, KEPT)
-    past_basis = _components(past / np.sqrt(np.sqrt((past**2).mean(1)) + 0.003)[:, None], 80)
+    past_basis = _components(past / np.sqrt(np.sqrt((past**2).mean(1)) + 0.003)[:, None], 128)
     middle = posture.mean(0)
     posture_basis = _components(posture - middle, 48)
     return Bases(
@@ -78,7 +79,7 @@ def bases_of(track: Track, *, seed: int) -> Bases:
         window_basis=basis,
         window_scale=((window - mean) @ basis).std(0) + np.float32(1e-4),
         past_basis=past_basis,
-        past_scale=1 / np.sqrt((past @ past_basis).var(0) + _SOFT_M**2),
+        past_scale=1 / np.sqrt((past @ past_basis).var(0) + _SOFT_PAST_M**2),
         posture_mean=middle,
         posture_basis=posture_basis,
         posture_scale=1 / np.sqrt(((posture - middle) @ posture_basis).var(0) + _SOFT_M**2),
@@ -140,6 +141,23 @@ class FlowData:
         bases = self.bases
         flat = window.reshape(len(window), -1) - bases.window_mean
         return np.asarray(flat @ bases.window_basis / bases.window_scale, np.float32)
+
+
+def straight(data: FlowData) -> tuple[F32, F32, F32]:
+    """Return the linear guess of what follows: matrix (128, COND), offset and spreads (128,).
+
+    A window counts by the inverse of its size, or the liveliest would be all that is guessed well.
+    """
+    batches = [data.draw(2**40 + i, _GUESSED // 16) for i in range(16)]
+    told = np.concatenate([batch.told for batch in batches]).astype(np.float64)
+    z = np.concatenate([batch.z for batch in batches]).astype(np.float64)
+    told = np.concatenate([told, np.ones((len(told), 1))], axis=1)
+    weight = 1 / (0.05 + np.sqrt((z**2).mean(1, keepdims=True)))
+    left = (told * weight).T @ (told * weight) + _RIDGE * np.eye(COND + 1)
+    matrix = np.linalg.solve(left, (told * weight).T @ (z * weight))
+    spread = np.sqrt(((z - told @ matrix) ** 2).mean(0))
+    out = matrix.T.astype(np.float32)
+    return out[:, :-1], out[:, -1], np.asarray(spread, np.float32)
 
 
 def _usable(track: Track) -> Array:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from twinsdk.core.arrays import F32
 from twinsdk.motion.generation.flow import COND, FREQUENCIES, KEPT, SPREADS, Bases
 
 __all__ = ["FlowConfig", "FlowNetwork", "losses", "surprise"]
@@ -27,8 +28,8 @@ class FlowConfig:
         dropout: Of the Gaussian's layers, in training.
     """
 
-    hidden: int = 320
-    blocks: int = 3
+    hidden: int = 256
+    blocks: int = 2
     narrow: int = 192
     dropout: float = 0.1
 
@@ -61,6 +62,7 @@ class FlowNetwork(nn.Module):
         self.gauss = nn.ModuleList(
             [nn.Linear(COND, narrow), nn.Linear(narrow, narrow), nn.Linear(narrow, 2 * KEPT)]
         )
+        self.skip = nn.Linear(COND, KEPT)
         self.trunk = nn.ModuleList([nn.Linear(COND, hidden), nn.Linear(hidden, hidden)])
         self.time = nn.Linear(2 * len(FREQUENCIES), hidden)
         self.enter = nn.Linear(KEPT, hidden)
@@ -72,6 +74,17 @@ class FlowNetwork(nn.Module):
         for of, array in vars(bases).items():
             self.register_buffer(of, torch.from_numpy(np.array(array, np.float32)))
 
+    @torch.no_grad()
+    def begin(self, matrix: F32, offset: F32, spread: F32) -> None:
+        """Let the Gaussian begin at a linear guess, see `flow_data.straight`."""
+        self.skip.weight.copy_(torch.from_numpy(matrix))
+        self.skip.bias.copy_(torch.from_numpy(offset))
+        low, high = SPREADS
+        held = (torch.from_numpy(spread).log() - (low + high) / 2) / ((high - low) / 2)
+        for name, parameter in self.gauss.named_parameters():
+            if name == "2.bias":
+                parameter[KEPT:] = held.clamp(-0.95, 0.95).atanh()
+
     def gaussian(self, told: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log spread (B, 128)."""
         drop = self.config.dropout
@@ -80,9 +93,10 @@ class FlowNetwork(nn.Module):
         hidden = functional.silu(self.gauss[1](hidden))
         hidden = functional.dropout(hidden, drop, self.training)
         middle, spread = self.gauss[2](hidden).chunk(2, dim=-1)
-        # Beyond its bounds a spread still has a slope, or it could not come back.
+        # Held by a curve: a spread that could run off would take the mean's gradients with it.
+        middle = middle + self.skip(told)
         low, high = SPREADS
-        return middle, spread + (spread.clamp(low, high) - spread).detach()
+        return middle, (low + high) / 2 + (high - low) / 2 * spread.tanh()
 
     def velocity(self, x: Tensor, share: Tensor, told: Tensor) -> Tensor:
         """Return where x (B, 128) leads, `share` (B, 1) of the way from noise to motion."""

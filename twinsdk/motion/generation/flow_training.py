@@ -20,7 +20,7 @@ from twinsdk.core.clock import now_ns
 from twinsdk.core.files import existing_file
 from twinsdk.errors import FormatError, UsageError, ValueRangeError
 from twinsdk.motion.generation.flow import shapes_of
-from twinsdk.motion.generation.flow_data import Batch, FlowData, bases_of, tracked
+from twinsdk.motion.generation.flow_data import Batch, FlowData, bases_of, straight, tracked
 from twinsdk.motion.generation.flow_network import FlowConfig, FlowNetwork, losses, surprise
 from twinsdk.motion.training.checkpoint import (
     Average,
@@ -147,6 +147,7 @@ def train_generator(
     corpus = read_packed(config.data, dev_subjects=config.dev_subjects)
     track = tracked(corpus.part("train"))
     bases = bases_of(track, seed=config.seed)
+    data = FlowData(track, bases, seed=config.seed)
     network = FlowNetwork(config.network, bases)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=1e-3, weight_decay=config.weight_decay, betas=(0.9, 0.98)
@@ -154,7 +155,7 @@ def train_generator(
     run = _Run(
         config,
         Parts(network=network, optimiser=optimiser, average=Average(network, config.averaging)),
-        FlowData(track, bases, seed=config.seed),
+        data,
         FlowData(
             tracked(corpus.part("dev") or corpus.part("train"), mirrored=False),
             bases,
@@ -164,7 +165,8 @@ def train_generator(
         Progress(config=config_hash(config), data=corpus.sha256),
     )
     checkpoint = folder / _CHECKPOINT
-    run.resume(checkpoint)
+    if not run.resume(checkpoint):
+        network.begin(*straight(data))
     report(
         f"{corpus.minutes('train'):.0f} min to train on, {corpus.minutes('dev'):.0f} dev; "
         f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters; "
@@ -188,9 +190,9 @@ class _Run:
     ) -> None:
         self.config, self.parts, self.data, self.dev, self.progress = config, parts, data, dev, at
 
-    def resume(self, checkpoint: Path) -> None:
+    def resume(self, checkpoint: Path) -> bool:
         if not checkpoint.exists():
-            return
+            return False
         found = load_checkpoint(checkpoint, self.parts)
         if (found.config, found.data) != (self.progress.config, self.progress.data):
             raise FormatError(
@@ -198,6 +200,7 @@ class _Run:
                 f"{checkpoint}"
             )
         self.progress = found
+        return True
 
     def loop(self, checkpoint: Path, curves: Curves, report: Callable[[str], None]) -> None:
         progress = self.progress
@@ -256,8 +259,12 @@ class _Run:
             group["lr"] = self._rate()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-        if torch.isfinite(norm):  # a bad batch is left out
+        parts: dict[bool, list[torch.nn.Parameter]] = {True: [], False: []}
+        for name, parameter in network.named_parameters():
+            parts[name.startswith(("gauss", "skip"))].append(parameter)
+        # Each by itself, or a wild window of one would still the other.
+        norm = sum(torch.nn.utils.clip_grad_norm_(part, config.clip) for part in parts.values())
+        if np.isfinite(float(norm)):  # a bad batch is left out
             optimiser.step()
             self.parts.average.add(network)
         found = {name: float(value.detach()) for name, value in terms.items()}

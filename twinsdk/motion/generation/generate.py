@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from twinsdk.core import quat
@@ -10,15 +12,23 @@ from twinsdk.core.clip import MotionClip, clip_of
 from twinsdk.core.expressions import EXPRESSION_COUNT, expression
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.core.pose import Pose
-from twinsdk.errors import SkeletonMismatchError, ValueRangeError
+from twinsdk.errors import SkeletonMismatchError, UsageError, ValueRangeError
 from twinsdk.motion.filters.footing import FootHolder
 from twinsdk.motion.generation.performances import BODY, heading
 from twinsdk.motion.generation.performer import BODY_ROWS, Performer, posed
 from twinsdk.motion.vectors import smoothstep
 
-__all__ = ["generate"]
+if TYPE_CHECKING:
+    from twinsdk.motion.generation.learned import LearnedPerformer
+
+__all__ = ["WAYS", "generate"]
+
+WAYS = ("captured", "learned")
+"""Performances strung together, or the network that learned from them."""
 
 _LONGEST_S = 24 * 3600.0
+_REMEMBERED_S = 1.0
+_HEAT_BETWEEN = 0.5  # between two poses, the likelier ways are nearer to what people did
 _TAIL_S = 0.9  # in which the limbs come to the pose at the end
 _EXACT_S = 0.25  # in which held feet are let go to be exactly there
 _BLINK_S = 0.18
@@ -34,6 +44,7 @@ def generate(
     start: MotionClip | None = None,
     end: MotionClip | None = None,
     fps: float = 30.0,
+    by: str | None = None,
 ) -> MotionClip:
     """Return motion on the canonical 1.70 m skeleton; the same arguments give the same.
 
@@ -44,10 +55,12 @@ def generate(
         start: It goes on from this clip's last pose, with its speed.
         end: It arrives at this clip's first pose.
         fps: Frames a second of the result.
+        by: One of `WAYS`; None is what was measured to be better: "learned" where there is an end,
+            else "captured".
 
     Raises:
         ValueRangeError: `seconds` or `fps` is out of range.
-        UsageError: There is no such style.
+        UsageError: There is no such style or way.
         SkeletonMismatchError: A clip is not on `humanoid_skeleton()`.
     """
     if not 1 <= fps <= 240:
@@ -59,13 +72,11 @@ def generate(
             raise SkeletonMismatchError(
                 f"{name}: expected a clip on humanoid_skeleton(); use twinsdk.retarget first"
             )
-    before = (
-        () if start is None else tuple(start[t] for t in range(max(0, len(start) - 2), len(start)))
-    )
-    performer = Performer(
-        style, seed=seed, start=before, start_fps=30.0 if start is None else start.fps
-    )
+    by = by or ("captured" if end is None else "learned")
+    if by not in WAYS:
+        raise UsageError(f"by: expected one of {', '.join(WAYS)}, got {by!r}")
     count = max(1, round(seconds * fps))
+    performer = _performer(by, style, seed, start, end, count / fps)
     if end is None:
         poses = [performer.step(1 / fps) for _ in range(count)]
     else:
@@ -73,7 +84,34 @@ def generate(
     return clip_of(poses, fps=fps, expressions=_blinks(count, fps, seed))
 
 
-def _between(performer: Performer, end: Pose, count: int, fps: float) -> list[Pose]:
+def _performer(
+    by: str, style: str, seed: int, start: MotionClip | None, end: MotionClip | None, end_s: float
+) -> Performer | LearnedPerformer:
+    learned = by == "learned"
+    fps = 30.0 if start is None else start.fps
+    known = round(_REMEMBERED_S * fps) + 1 if learned else 2
+    before = () if start is None else tuple(start[max(0, len(start) - known) :])
+    if not learned:
+        return Performer(style, seed=seed, start=before, start_fps=fps)
+    # Here, for the network's sizes are the motion model's, which generates by this module.
+    from twinsdk.motion.generation.learned import LearnedPerformer
+
+    if end is None:
+        return LearnedPerformer(style, seed=seed, start=before, start_fps=fps)
+    return LearnedPerformer(
+        style,
+        seed=seed,
+        start=before,
+        start_fps=fps,
+        end=end[0],
+        end_s=end_s,
+        heat=_HEAT_BETWEEN,
+    )
+
+
+def _between(
+    performer: Performer | LearnedPerformer, end: Pose, count: int, fps: float
+) -> list[Pose]:
     """Return poses of which the last is `end`: the way is turned and moved to lead there."""
     made = [performer.advance(1 / fps) for _ in range(count)]
     rotations = np.stack([m[0] for m in made])

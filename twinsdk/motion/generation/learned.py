@@ -2,7 +2,7 @@
 
 The network reads the last second and draws the next half (`flow`); captured motion is needed for
 the first moment alone, and not even then where somebody else's motion is gone on from. Feet that
-stand are held, and somebody idle drifts home, as with `performer.Performer`.
+stand are held; somebody who stays and came away from home is given home as a goal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from twinsdk.motion.filters.footing import FootHolder
 from twinsdk.motion.fitting.rest import idle_rotations
 from twinsdk.motion.generation.flow import Flow, condition, generator
 from twinsdk.motion.generation.performances import BODY, heading, library, styles
-from twinsdk.motion.generation.performer import BODY_ROWS, STAYS, Laid, between_frames, posed
+from twinsdk.motion.generation.performer import (
+    BODY_ROWS,
+    STAYS,
+    Laid,
+    between_frames,
+    posed,
+    wrapped,
+)
 from twinsdk.motion.generation.windows import (
     FPS,
     LENGTH,
@@ -29,6 +36,7 @@ from twinsdk.motion.generation.windows import (
     poses_of,
     track_of,
 )
+from twinsdk.motion.model.body import turn_y
 from twinsdk.motion.model.slots import STYLES
 from twinsdk.motion.score import contacts_of
 
@@ -36,6 +44,8 @@ __all__ = ["LearnedPerformer", "learned_styles"]
 
 _KEPT = PAST[-1] + 1
 _SEAM = 0.6  # of what a window begins off the way it was going, so much is left a frame later
+_HOME_M, _HOME_TURN = 0.15, 0.6  # metres and radians from which somebody who stays goes home
+_HOMEWARD = 60  # frames in which they would be there
 _STANDS, _LIFTS = 0.6, 0.4
 _TALLEST_M = 2.5  # hips; higher ones are no person's
 
@@ -86,12 +96,10 @@ class LearnedPerformer:
         contacts = contacts_of(BODY, BODY.forward(rotations.astype(np.float32), root)[1], FPS)
         self._rotations, self._root = rotations, root
         self._contacts = contacts.astype(np.float32)
-        self._known = len(root) - 1
         self._end = None if end is None else _body_of(end)
         self._frames_left = round(end_s * FPS)
         self._standing = np.asarray(contacts[-1], bool)
-        self._laid = Laid()
-        self._laid.home = (float(heading(rotations[-1, 0])), root[-1] * (1, 0, 1))
+        self._home = (float(heading(rotations[-1, 0])), root[-1].copy())
         self._at = float(len(root) - 1)
 
     def step(self, step_s: float) -> Pose:
@@ -110,9 +118,6 @@ class LearnedPerformer:
         rotations, root = between_frames(self._rotations, self._root, t, ahead, self._at - t)
         sure = self._contacts[t]
         self._standing = np.where(self._standing, sure > _LIFTS, sure > _STANDS)
-        rotations, root = self._laid.lay(rotations, root)
-        if self._style in STAYS and self._end is None:
-            self._laid.go_home(step_s, rotations, root)
         return rotations, root, self._standing
 
     def _draw(self) -> None:
@@ -127,20 +132,20 @@ class LearnedPerformer:
                 style,
             )
         ]
-        with_goal = self._end is not None and 0 < self._frames_left <= REACH
-        if with_goal and self._end is not None:
-            turns, root = self._end
+        end, frames_left = self._goal()
+        if end is not None:
+            turns, root = end
             clips.append((turns[None], root[None], np.zeros((1, 4), np.float32), style))
         track = track_of(clips)
         last = len(self._root[past]) - 1
         now = np.array([last])
         before, own = pasts(track, now)
         goal = frames = None
-        if with_goal:
+        if end is not None:
             # The end is seen from the nearer side of the turn.
             turn = track.headings[last + 1] - track.headings[last]
             track.headings[last + 1] -= 2 * np.pi * np.round(turn / (2 * np.pi))
-            frames = np.array([self._frames_left])
+            frames = np.array([frames_left])
             goal = goals(track, now, np.array([1]))
         told = condition(self._flow.bases, before, own, track.styles[now], goal=goal, frames=frames)
         window = self._flow.draw(told, self._rng, heat=self._heat)[0]
@@ -155,6 +160,22 @@ class LearnedPerformer:
         self._rotations, self._root = (np.concatenate(parts) for parts in joined)
         self._contacts = np.concatenate([self._contacts[past], contacts])
         self._frames_left -= LENGTH
+
+    def _goal(self) -> tuple[tuple[F32, F32] | None, int]:
+        """Return where to go (rotations and root) and in how many frames: the end, or home."""
+        if self._end is not None:
+            wanted = 0 < self._frames_left <= REACH
+            return (self._end if wanted else None), self._frames_left
+        facing, place = self._home
+        away = (place - self._root[-1]) * (1, 0, 1)
+        turn = wrapped(facing - float(heading(self._rotations[-1, 0])))
+        near = np.sqrt(away @ away) < _HOME_M and abs(turn) < _HOME_TURN
+        if near or self._style not in STAYS:
+            return None, 0
+        # As they are now, but at home: who goes home need not stand there as at the beginning.
+        local = quat.to_matrix(self._rotations[-1]).astype(np.float32)
+        local[0] = turn_y(turn) @ local[0]
+        return (local, (self._root[-1] + away).astype(np.float32)), _HOMEWARD
 
     def _smooth(self, window: F32, before: F32) -> None:
         """Let a window begin the way it was going: what its first frame is off dies away."""

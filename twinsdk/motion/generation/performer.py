@@ -22,7 +22,16 @@ from twinsdk.motion.filters.inertia import Fading, RotationFading
 from twinsdk.motion.fitting.rest import idle_rotations
 from twinsdk.motion.generation.performances import BODY, features_of, heading, library
 
-__all__ = ["BODY_ROWS", "STAYS", "Laid", "Performer", "between_frames", "posed", "turned"]
+__all__ = [
+    "BODY_ROWS",
+    "STAYS",
+    "Laid",
+    "Performer",
+    "between_frames",
+    "posed",
+    "turned",
+    "wrapped",
+]
 
 _HUMANOID = humanoid_skeleton()
 BODY_ROWS = np.array([_HUMANOID.joint(name) for name in BODY_JOINTS])
@@ -140,7 +149,7 @@ class Performer:
         rotations, root = self._shown
         spin = quat.multiply(lib.rotations[ahead], quat.conjugate(lib.rotations[t]))
         speed = (
-            turned(self._laid.yaw, (lib.roots[ahead] - lib.roots[t]).astype(np.float64)) * lib.fps
+            _turned(self._laid.yaw, (lib.roots[ahead] - lib.roots[t]).astype(np.float64)) * lib.fps
         )
         self._at = float(self._nearest(lib.features[t], best=_BEST))
         self._align(rotations, root)
@@ -187,7 +196,7 @@ class Performer:
         new_spin = quat.to_rotation_vector(
             quat.multiply(lib.rotations[ahead], quat.conjugate(lib.rotations[t]))
         )
-        new_speed = turned(self._laid.yaw, (lib.roots[ahead] - lib.roots[t]).astype(np.float64))
+        new_speed = _turned(self._laid.yaw, (lib.roots[ahead] - lib.roots[t]).astype(np.float64))
         self._turned.begin(rotations, coming, spin - new_spin * lib.fps)
         self._moved.begin(root - place, speed - new_speed * lib.fps)
         self._shown = (rotations, root)
@@ -212,14 +221,14 @@ class Laid:
         """Turn the motion by `yaw` and bring its place `here` (3,) to `there`, or to the origin."""
         self.yaw = yaw
         there = np.zeros(3) if there is None else there
-        self.place = (there - turned(yaw, here)) * (1, 0, 1)
+        self.place = (there - _turned(yaw, here)) * (1, 0, 1)
 
     def lay(self, rotations: Array, root: Array) -> tuple[Array, Array]:
         """Return rotations (22, 4) and root (3,) as they lie."""
         about = np.array([0.0, sin(self.yaw / 2), 0.0, cos(self.yaw / 2)])
         out = rotations.copy()
         out[0] = quat.multiply(about, rotations[0])
-        return out, turned(self.yaw, root) + self.place
+        return out, _turned(self.yaw, root) + self.place
 
     def go_home(self, step_s: float, rotations: Array, root: Array) -> None:
         """Drift towards where it began from how it is shown; the feet follow by steps."""
@@ -228,11 +237,11 @@ class Laid:
         far = float(np.sqrt(away @ away))
         if far > _HOME_M:
             self.place = self.place + away * (_HOME_SPEED * step_s / far)
-        apart = _wrapped(yaw - float(heading(rotations[0])))
+        apart = wrapped(yaw - float(heading(rotations[0])))
         if abs(apart) > 0.5:
             turn = float(np.copysign(_HOME_TURN * step_s, apart))
             pivot = root * (1, 0, 1)
-            self.place = pivot + turned(turn, self.place - pivot)
+            self.place = pivot + _turned(turn, self.place - pivot)
             self.yaw += turn
 
 
@@ -257,11 +266,11 @@ def posed(rotations: Array, root: Array, *, rest: Array | None = None) -> Pose:
     )
 
 
-def turned(yaw: float, v: Array) -> Array:
-    """Return a vector (3,) turned about +Y."""
+def _turned(yaw: float, v: Array) -> Array:
     c, s = cos(yaw), sin(yaw)
     return np.array([c * v[0] + s * v[2], v[1], c * v[2] - s * v[0]])
 
 
-def _wrapped(angle: float) -> float:
+def wrapped(angle: float) -> float:
+    """Return an angle within half a turn, radians."""
     return (angle + pi) % (2 * pi) - pi
