@@ -10,6 +10,7 @@ from twinsdk.core import quat
 from twinsdk.core.body_solver import BodySolution
 from twinsdk.motion.fitting.body import JOINTS, OFFSETS, SEGMENTS, row
 from twinsdk.motion.fitting.lengths import SessionLengths
+from twinsdk.motion.fitting.person import OwnSkeleton
 
 ARM = SEGMENTS.index("upperArm")
 TRUE = 0.1
@@ -78,3 +79,17 @@ def test_reset_forgets_the_person():
     lengths.reset()
     np.testing.assert_array_equal(lengths.logs, 0)
     np.testing.assert_array_equal(lengths.deviations(), SessionLengths().deviations())
+
+
+def test_somebody_who_does_not_move_keeps_the_skeleton_they_have():
+    lengths, own = SessionLengths(), OwnSkeleton(height_m=1.7)
+    lengths.logs[ARM] = 0.05
+    mean = own.skeleton
+    assert own.step(lengths, 2.0, moving=False)  # the first own one is taken all the same
+    first = own.skeleton
+    assert first is not mean
+    lengths.logs[ARM] = 0.10
+    assert not own.step(lengths, 5.0, moving=False)
+    assert own.skeleton is first
+    assert own.step(lengths, 0.1)
+    assert own.skeleton is not first

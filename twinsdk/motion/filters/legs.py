@@ -59,7 +59,7 @@ class LegPair:
         ways = bends.ways
         if self._swivel is not None:
             ways = self._swivel.step(bends, turns[above[0]], step_s)
-        upper, lower = bends.turns(ways)
+        upper, lower = bends.turns(ways).astype(np.float32)
         out = np.array(rotations, np.float64)
         thigh = quat.multiply(upper, turns[hips])
         shin = quat.multiply(lower, turns[knees])

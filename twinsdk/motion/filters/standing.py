@@ -62,7 +62,8 @@ class StandingFeet:
         )
         # A foot that comes to stand does so where it is shown.
         apart = np.where((self._standing & ~was)[:, None], free, apart)
-        apart[:, ::2] -= np.clip(apart[:, ::2], -_CREEP_M_S * step_s, _CREEP_M_S * step_s)
+        creep = _CREEP_M_S * step_s
+        apart[:, ::2] -= np.minimum(np.maximum(apart[:, ::2], -creep), creep)
         apart[:, 1] *= 1 - blend_amount(_LEVEL_HZ, step_s)
         self._held = ankles + apart
         self._give_way(apart, step_s)

@@ -107,6 +107,7 @@ _FINGERS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers")]
 _PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
 _SHOWN = 0.98  # of a leg: one that fades in from rest moves, however still the person stands
 _LONGEST_STEP_S = 1.0
+_MOVING = 0.3  # haste of the trunk; of somebody at rest for more than a second it is less
 _AT_REST = 0.2  # how quickly at least follows what has long been at rest, against what moves
 
 
@@ -205,10 +206,11 @@ class BodyFitter:
             measured=observation.measured,
             up=self._pitch.upright()[1],
         )
-        self._pitch.add(estimate.points, seen, step_s)
+        moving = bool(self._estimator.stillness.haste[-1] > _MOVING)
+        self._pitch.add(estimate.points, seen, step_s, moving=moving)
         if self._last is None:
             self._pitch.start()
-        if self._own.step(self._estimator.lengths, step_s):
+        if self._own.step(self._estimator.lengths, step_s, moving=moving):
             self._estimator.stillness.restless()
         self._solve(points, estimate, hands, observation, step_s)
         if observation.expressions is not None:

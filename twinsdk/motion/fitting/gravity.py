@@ -64,13 +64,14 @@ class CameraPitch:
         self._turning = False
         self._since_s = np.inf
 
-    def add(self, points: Array, seen: Array, step_s: float) -> None:
+    def add(self, points: Array, seen: Array, step_s: float, *, moving: bool = True) -> None:
         """Take what one frame shows.
 
         Args:
             points: (33, 3) metres, the camera's axes.
             seen: (33,) in [0, 1].
             step_s: Seconds since the last frame.
+            moving: Whether the person moves; the pitch does not while they do not.
         """
         if self._fixed is not None:
             return
@@ -87,7 +88,7 @@ class CameraPitch:
             else:
                 goal = 0.0
             self._goal = min(max(goal, _LEAST), _MOST)
-        if self._goal is None:
+        if self._goal is None or not moving:
             return
         off = self._goal - self.radians
         self._turning = abs(off) > (_WORTH / 6 if self._turning else _WORTH)

@@ -62,10 +62,13 @@ class OwnSkeleton:
         self._logs: Array | None = None
         self._seen_s, self._next_s = 0.0, _FIRST_S
 
-    def step(self, lengths: SessionLengths, step_s: float) -> bool:
-        """Take what is known `step_s` seconds later; return whether that is another skeleton."""
+    def step(self, lengths: SessionLengths, step_s: float, *, moving: bool = True) -> bool:
+        """Take what is known `step_s` seconds later; return whether that is another skeleton.
+
+        Somebody who does not move keeps the one they have: they would seem to.
+        """
         self._seen_s += step_s
-        if self._seen_s < self._next_s:
+        if self._seen_s < self._next_s or not (moving or self._logs is None):
             return False
         self._next_s *= _AGAIN
         another = self._logs is None or bool(np.abs(lengths.logs - self._logs).max() > _WORTH)
