@@ -159,22 +159,44 @@ class Puppet:
             names=BODY_NAMES, uv=np.stack([u, v], 1), size_px=size, visibility=visibility
         )
 
+    def sight(self, points, where):
+        """The axes (3, 3) that look at the trunk, in the camera's."""
+        trunk = [
+            BODY_NAMES.index(f"{s}{p}") for s in ("left", "right") for p in ("Shoulder", "Hip")
+        ]
+        right, up, away = points[trunk].mean(0) * (1, 1, -1) + where
+        yaw, pitch = np.arctan2(right, away), np.arctan2(up, np.hypot(right, away))
+        return rotation(y=-yaw) @ rotation(x=pitch)
+
     def observation(
         self, local, seconds, *, noise=None, visibility=None, hands=True, where=None, turn=None,
         expressions=None,
     ):  # fmt: skip
-        """What a perfect tracker sees; `turn` (3, 3) is the camera's axes from the world's."""
+        """What a perfect tracker sees; `turn` (3, 3) is the camera's axes from the world's.
+
+        A tracker looks at a cut-out: its points in space lie along the line of sight.
+        """
         if turn is not None:
             local = local | {"hips": turn @ local.get("hips", np.eye(3))}
-        points = self.body_points(local)
-        image = self.image(points, where or (0.0, 0.0, 3.0), visibility=visibility)
+        points, where = self.body_points(local), where or (0.0, 0.0, 3.0)
+        image = self.image(points, where, visibility=visibility)
+        sight = self.sight(points, where)
+        points = points @ sight
         if noise is not None:
             points = points + noise
+        left, right = (
+            Landmarks(
+                names=HAND_NAMES,
+                positions=self.hand_points(local, side) @ sight,
+                visibility=np.ones(21),
+            )
+            for side in ("left", "right")
+        )
         return Observation(
             timestamp_ns=round(seconds * 1e9) + 1_000_000_000,
             body=self.body(local, visibility, points),
-            left_hand=self.hand(local, "left") if hands else None,
-            right_hand=self.hand(local, "right") if hands else None,
+            left_hand=left if hands else None,
+            right_hand=right if hands else None,
             image_body=image,
             expressions=expressions,
         )

@@ -20,9 +20,7 @@ from twinsdk.motion.fitting.estimate import BodyEstimator
 from twinsdk.motion.fitting.rest import idle_rotations
 
 LEVEL = FitConfig(camera_pitch_deg=0)
-# One camera's doubt about depth. A tracker errs alike on everybody and the fit reckons with that,
-# so points without error seem to lean a little: 70 mm over a bone.
-DEPTH_DEG = 18.0
+DEPTH_DEG = 2.5  # one camera's doubt about exact points
 FINGERS = ("Thumb", "Index", "Middle", "Ring", "Little")
 BODY = [i for i, n in enumerate(HUMANOID_NAMES) if not any(f in n for f in FINGERS)]
 
@@ -79,15 +77,15 @@ def test_one_motion_at_15_30_and_60_hz_gives_one_result(person):
             fit = fitter.step(person.observation(person.moving_pose(k / fps), k / fps))
         ends.append(fit)
     # Sampling itself differs by half a frame of motion: 60 deg/s times 1/30 s.
-    assert apart(ends[0], ends[2])[BODY].max() < 18
-    assert apart(ends[1], ends[2])[BODY].max() < 9
+    assert apart(ends[0], ends[2])[BODY].max() < 9
+    assert apart(ends[1], ends[2])[BODY].max() < 2.5
 
 
 @pytest.mark.parametrize("straight", [False, True])
 @pytest.mark.parametrize("fps", [15, 30])
 def test_tracker_noise_raises_the_error_gently_and_nothing_flips(person, straight, fps):
     errors = []
-    for across, deep, most in ((0, 0, 12.0), (0.005, 0.02, 12.5), (0.008, 0.05, 13.0)):
+    for across, deep, most in ((0, 0, 4.0), (0.005, 0.02, 6.0), (0.008, 0.05, 7.0)):
         fitter = BodyFitter(LEVEL)
         noise = person.noise(np.random.default_rng(3), 3 * fps, fps, across=across, deep=deep)
         apart_deg, last, fastest = [], None, 0.0
@@ -159,12 +157,12 @@ def test_an_arm_out_of_sight_fades_to_hanging_and_leaves_the_rest_alone(person, 
     rest = idle_rotations()
     to_rest = [np.degrees(quat.angle(f.pose.rotations[arm], rest[arm])).max() for f in fits]
     assert to_rest[-1] < 1
-    assert all(b < a + 1.5 for a, b in pairwise(to_rest))
+    assert all(b < a + 0.5 for a, b in pairwise(to_rest))
     gone = next(k for k, f in enumerate(fits) if f.joint_confidence[arm].max() < 1e-3)
     assert 0.3 < gone / 30 < 1.0
     others = [joint(n) for n in ("hips", "head", "rightUpperArm", "rightLowerLeg")]
     # A wrong arm moves its collar bone, and the chest is measured from there: two degrees.
-    assert apart(before, fits[-1])[others].max() < 9
+    assert apart(before, fits[-1])[others].max() < 3
     assert fits[-1].state is TrackingState.PARTIAL
 
 
@@ -217,7 +215,7 @@ def test_a_raised_hand_is_shown_with_its_elbow_below_the_picture(person):
             Observation(timestamp_ns=seen.timestamp_ns, body=seen.body, image_body=image)
         )
     angles = person.angles(local, fit.pose.rotations)
-    assert max(angles["leftUpperArm"], angles["leftLowerArm"]) < 30
+    assert max(angles["leftUpperArm"], angles["leftLowerArm"]) < 24
     assert fit.joint_confidence[joint("leftLowerArm")] > 0.5
     assert fit.joint_confidence[joint("rightLowerArm")] == 0
 
@@ -276,7 +274,7 @@ def test_the_pitch_of_the_camera_is_learnt_from_somebody_who_stands(person, pitc
     standing = {"leftUpperArm": person.rotation(z=-1.2), "rightUpperArm": person.rotation(z=1.2)}
     fitter = BodyFitter()
     first = fitter.step(person.observation(standing, 0, turn=turn))
-    assert person.angles(standing, first.pose.rotations)["hips"] < 5
+    assert person.angles(standing, first.pose.rotations)["hips"] < 3
     waving = standing | {"leftUpperArm": person.rotation(z=1.0), "hips": person.rotation(y=1.0)}
     fit = steps(fitter, person, waving, 0.1, 1.0, turn=turn)[-1]
     assert person.angles(waving, fit.pose.rotations)["hips"] < 6
@@ -313,8 +311,8 @@ def test_a_turned_over_small_hand_does_not_turn_the_forearm(person):
             )
         )
     angles = person.angles(local, fit.pose.rotations)
-    assert angles["leftLowerArm"] < 25  # a turned forearm would be some 90 degrees off
-    assert angles["leftHand"] < 25
+    assert angles["leftLowerArm"] < 3  # a turned forearm would be some 90 degrees off
+    assert angles["leftHand"] < 3
 
 
 def test_the_fit_is_on_a_skeleton_of_the_configured_height(person):
@@ -377,4 +375,4 @@ def test_a_somersault_too_quick_for_the_forecast_is_caught_up(person):
     over = standing | {"hips": person.rotation(x=2.6) @ standing["hips"]}
     fit = steps(fitter, person, over, 0.5, 0.8)[-1]
     # Within the doubt about depth, and not stuck half way with all points for outliers.
-    assert person.angles(over, fit.pose.rotations)["hips"] < 40
+    assert person.angles(over, fit.pose.rotations)["hips"] < 20

@@ -47,7 +47,7 @@ def problem(points, start, root, **changes):
         seen=seen,
         anchors=np.zeros((SEEN, 6)),
         forecast=start,
-        forecast_weights=np.full((COUNT, 3), 1e-3),
+        forecast_weights=np.full((COUNT, 3), 0.1),
         neutral=np.zeros((COUNT, 3)),
         neutral_weights=np.zeros((COUNT, 3)),
         root=root,
@@ -71,7 +71,7 @@ def test_exact_points_give_the_joints_back():
         start = disturbed(truth, rng)
         solved = solver.solve(problem(points, start, ROOT), start, ROOT + 0.05)
         # Depth is a shallow valley.
-        assert np.abs(places(solved.rotations, solved.root) - points).max() < 2e-2
+        assert np.abs(places(solved.rotations, solved.root) - points).max() < 1.5e-2
         np.testing.assert_allclose(np.linalg.norm(solved.rotations, axis=1), 1, atol=1e-12)
 
 
@@ -176,14 +176,3 @@ def test_arrays_of_another_size_are_refused():
             segment=np.array([-1, 0]),
             point_joints=np.array([0]),
         )
-
-
-def test_it_tells_where_joints_and_points_lie():
-    rng = np.random.default_rng(8)
-    truth = pose(rng)
-    points = places(truth, ROOT)
-    for isa in ("numpy", None):
-        solved = BodySolver(MODEL, isa=isa).solve(problem(points, truth, ROOT), truth, ROOT)
-        np.testing.assert_allclose(solved.points, places(solved.rotations, solved.root), atol=1e-9)
-        world, _ = reference._world(MODEL, OFFSETS, solved.rotations, solved.root)
-        np.testing.assert_allclose(solved.world, world, atol=1e-9)

@@ -75,10 +75,11 @@ def runs(bead_avatar):
     return run(AWAY), run(range(0))
 
 
-def test_leaving_and_coming_back_jolts_no_more_than_moving_does(runs):
+def test_leaving_and_coming_back_is_a_movement_not_a_jolt(runs):
     left, stayed = runs
-    usual = accelerations(stayed)[2 * FPS :].max()
-    assert accelerations(left)[2 * FPS :].max() < 1.5 * usual
+    # Half a radian in a quarter of a second takes 50 rad/s2 at least; the swing itself 21.
+    assert accelerations(left)[2 * FPS :].max() < 95
+    assert accelerations(stayed)[2 * FPS :].max() < 35
 
 
 def test_the_twin_follows_again_within_a_third_of_a_second(runs):

@@ -26,7 +26,7 @@ from twinsdk.session.truth_scene import FPS, Scene, camera_of, motion_of, scene_
 from twinsdk.session.truth_take import TAKE_VERSION, Take, save_take
 from twinsdk.skinning import Skinner
 
-__all__ = ["Set", "contacts_of", "film_take", "prepare"]
+__all__ = ["Set", "contacts_of", "film_take", "lights_of", "prepare"]
 
 _STANDING_M_S, _STANDING_M = 0.2, 0.05
 _FEET = ("leftFoot", "leftToes", "rightFoot", "rightToes")
@@ -72,7 +72,7 @@ class Set:
             self.avatar.mesh,
             *self.scene.size_px,
             scenery=self.scenery,
-            lights=_lights(self.camera, rng),
+            lights=lights_of(self.camera, rng),
             antialias=2,
             shadows=bool(rng.random() < 0.5),
         )
@@ -292,7 +292,7 @@ def _presence(count: int, absent_s: float) -> Array:
     return present
 
 
-def _lights(camera: Camera, rng: np.random.Generator) -> Lights:
+def lights_of(camera: Camera, rng: np.random.Generator) -> Lights:
     """Return the studio's lights with the key light from another side and height."""
     usual = Lights.of(camera)
     turn, lift = rng.uniform(-1.2, 1.2), rng.uniform(0.2, 1.4)

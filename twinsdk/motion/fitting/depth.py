@@ -1,13 +1,14 @@
-"""Depth of a body's points from how they lie on the picture, and how sure it is.
+"""Where a body's points are, from how a tracker sees them, and how sure that is.
 
-A tracker's own depth is off by 40 to 150 mm at the limbs. How people move says more: a small
-network, trained on captured motion of people of many proportions seen by many cameras, takes the
-points on the picture and the tracker's points in space and gives every point's depth. The body
-solver takes it as a weak hint. Trained by `benchmarks/depth_hints.py`.
+A tracker's own depth is off by 40 to 150 mm at the limbs, and its points lie elsewhere on a bent
+elbow than on a straight one. A small network, trained on rendered people whose points are known,
+takes the points on the picture and in space and corrects both. The body solver weighs what it says
+by how sure it is. Trained by `benchmarks/depth_hints.py`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
@@ -17,15 +18,45 @@ from twinsdk.core.arrays import Array
 from twinsdk.motion.fitting.body import POINTS
 from twinsdk.motion.fitting.points import BODY
 
-__all__ = ["depth_hints", "features", "line_of_sight_frame"]
+__all__ = ["Hints", "depth_hints", "features", "line_of_sight_frame", "told_share"]
 
 _TRUNK = [
     POINTS.tolist().index(BODY[f"{side}{part}"])
     for part in ("Shoulder", "Hip")
     for side in ("left", "right")
 ]
-_SEEN = 0.3
-_LEAST_SIGMA = 0.02
+_UNSEEN, _SEEN = 0.1, 0.5
+_LEAST_DEEP = 0.02
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Hints:
+    """What the network makes of a frame, P points, metres unless said.
+
+    Attributes:
+        rays: (P, 2) right and up at depth 1, camera axes, corrected.
+        across: (P,) deviation across the ray.
+        z: (P,) in the camera's axes from the trunk's.
+        deep: (P,) deviation of z.
+    """
+
+    rays: Array
+    across: Array
+    z: Array
+    deep: Array
+
+    def weighed(self, sure: Array, *, away_m: float, across_m: float, depth_share: float) -> Array:
+        """Return the body solver's `seen` (P, 5).
+
+        Args:
+            sure: (P,) how surely each point is seen, in [0, 1]; 0 is not counted.
+            away_m: Distance of the person.
+            across_m: Least deviation across a ray.
+            depth_share: Factor on the deviations of depths.
+        """
+        told = np.minimum(2 * sure, 1.0)
+        across = told * away_m / np.maximum(self.across, across_m)
+        return np.column_stack([self.rays, across, self.z, told / (depth_share * self.deep)])
 
 
 def line_of_sight_frame(rays: Array) -> Array:
@@ -42,6 +73,11 @@ def line_of_sight_frame(rays: Array) -> Array:
     return np.stack([np.stack(one, -1) for one in rows], -2)
 
 
+def told_share(sure: Array) -> Array:
+    """Return how much of a point is told, in [0, 1]: without a step, so that nothing flickers."""
+    return np.minimum(np.maximum((sure - _UNSEEN) / (_SEEN - _UNSEEN), 0.0), 1.0)
+
+
 def features(rays: Array, space: Array, sure: Array) -> tuple[Array, Array, Array, Array]:
     """Return what the network is told and the frame it is told in.
 
@@ -51,33 +87,31 @@ def features(rays: Array, space: Array, sure: Array) -> tuple[Array, Array, Arra
         sure: (..., P) in [0, 1].
 
     Returns:
-        features (..., 6 P); camera_from_sight (..., 3, 3); the points on the picture seen along
+        features (..., P, 6); camera_from_sight (..., 3, 3); the points on the picture seen along
         the sight, right and up at depth 1 (..., P, 2); their spread (...,).
     """
-    mask = (sure > _SEEN) * 1.0
-    trunk = mask[..., _TRUNK] + 1e-3
+    told = told_share(sure)
+    trunk = told[..., _TRUNK] + 1e-3
     share = (trunk / trunk.sum(-1, keepdims=True))[..., None]
     frame = line_of_sight_frame((rays[..., _TRUNK, :] * share).sum(-2))
     turned = np.concatenate([rays, -np.ones_like(rays[..., :1])], -1) @ frame
     flat = turned[..., :2] / np.maximum(-turned[..., 2:], 0.1)
-    flat = flat - (flat[..., _TRUNK, :] * share).sum(-2, keepdims=True)
+    about = flat - (flat[..., _TRUNK, :] * share).sum(-2, keepdims=True)
     deep = space - (space[..., _TRUNK, :] * share).sum(-2, keepdims=True)
-    count = np.maximum(mask.sum(-1), 1.0)
-    spread = np.sqrt(((flat**2).sum(-1) * mask).sum(-1) / count) + 1e-6
-    unit = np.sqrt(((deep[..., :2] ** 2).sum(-1) * mask).sum(-1) / count) + 1e-6
-    told = np.concatenate(
-        [
-            (flat / spread[..., None, None]) * mask[..., None],
-            (deep / unit[..., None, None]) * mask[..., None],
-            mask[..., None],
-        ],
-        -1,
+    count = np.maximum(told.sum(-1), 1.0)
+    spread = np.sqrt(((about**2).sum(-1) * told).sum(-1) / count) + 1e-6
+    unit = np.sqrt(((deep[..., :2] ** 2).sum(-1) * told).sum(-1) / count) + 1e-6
+    weight = told[..., None]
+    parts = (
+        about / spread[..., None, None] * weight,
+        deep / unit[..., None, None] * weight,
+        weight,
     )
-    return told.reshape(*told.shape[:-2], -1), frame, flat, spread
+    return np.concatenate(parts, -1), frame, flat, spread
 
 
-def depth_hints(rays: Array, space: Array, sure: Array, *, away_m: float) -> tuple[Array, Array]:
-    """Return each point's z (P,) in the camera's axes from the trunk's, and its deviation, metres.
+def depth_hints(rays: Array, space: Array, sure: Array, *, away_m: float) -> Hints:
+    """Return where the points are.
 
     Args:
         rays: (P, 2) right and up at depth 1.
@@ -86,22 +120,32 @@ def depth_hints(rays: Array, space: Array, sure: Array, *, away_m: float) -> tup
         away_m: Distance of the person.
     """
     told, frame, flat, spread = features(rays, space, sure)
-    depth, sigma = _network(told)
+    off, z, across, deep = _network(told)
     metres = spread * away_m
-    z = depth * metres
-    point = np.concatenate([flat * (away_m - z)[:, None], z[:, None]], -1)
-    return point @ frame[2], np.maximum(sigma * metres, _LEAST_SIGMA)
+    flat = flat + off * spread
+    z = z * metres
+    way = np.concatenate([flat, -np.ones((len(flat), 1))], -1) @ frame.T
+    middle = flat[_TRUNK].mean(0)
+    point = np.concatenate([(flat - middle) * (away_m - z)[:, None], z[:, None]], -1)
+    return Hints(
+        rays=way[:, :2] / np.maximum(-way[:, 2:], 0.1),
+        across=across * metres,
+        z=point @ frame[2],
+        deep=np.maximum(deep * metres, _LEAST_DEEP),
+    )
 
 
-def _network(told: Array) -> tuple[Array, Array]:
+def _network(told: Array) -> tuple[Array, Array, Array, Array]:
+    """Return shifts on the picture (P, 2), depth and both deviations (P,), all in spreads."""
     weights = _weights()
-    x = (told - weights["mean"]) * weights["scale"]
+    x = (told.ravel().astype(np.float32) - weights["mean"]) * weights["scale"]
     x = _soft(x @ weights["w0"] + weights["b0"])
     for k in ("1", "2"):
         x = x + _soft(x @ weights[f"w{k}"] + weights[f"b{k}"])
-    out = x @ weights["w3"] + weights["b3"]
-    depth, log_sigma = out.reshape(*out.shape[:-1], 2, -1).swapaxes(0, -2)
-    return depth, np.exp(np.minimum(np.maximum(log_sigma, -4.0), 1.0))
+    right, up, depth, across, deep = (x @ weights["w3"] + weights["b3"]).reshape(5, -1)
+    deviations = np.exp(np.minimum(np.maximum(np.stack([across, deep]), -5.0), 1.0))
+    # Depth is told as a correction of the tracker's own.
+    return np.stack([right, up], -1), depth + told[:, 4], deviations[0], deviations[1]
 
 
 def _soft(x: Array) -> Array:
@@ -112,4 +156,4 @@ def _soft(x: Array) -> Array:
 def _weights() -> dict[str, Array]:
     with (files("twinsdk.motion.fitting") / "depth.npz").open("rb") as stream:
         stored = np.load(stream)
-        return {name: stored[name].astype(np.float64) for name in stored.files}
+        return {name: stored[name].astype(np.float32) for name in stored.files}

@@ -45,7 +45,7 @@ _ARMS = [row("leftUpperArm"), row("rightUpperArm")]
 _RAISE, _LOWER, _FORWARD = 0.35, 0.05, 0.16  # radians a collar follows its arm at full reach
 _FAR_OFF = 8.0  # mean square of a limb's residuals beyond which another start is tried
 _PATIENCE_S = 0.1  # how long a limb is far off before that: a single frame may be wrong
-_LEAST_SEEN = 0.2
+_LEAST_SEEN = 0.1
 _USUAL_M = 3.0
 _UP = np.array([0.0, 1.0, 0.0])
 _TRUNK = [BODY[f"{side}{part}"] for part in ("Shoulder", "Hip") for side in ("left", "right")]
@@ -57,7 +57,7 @@ class EstimatorConfig:
     """How far what is measured and what is forecast are believed.
 
     Attributes:
-        across_m: Deviation of a point across its ray.
+        across_m: Least deviation of a point across its ray.
         depth_share: How far depths are believed: factor on the deviations they claim.
         turn_rad: Deviation of a joint's forecast at rest after 1/30 s.
         turn_gain: And what a radian a second adds to it.
@@ -66,8 +66,8 @@ class EstimatorConfig:
         away_m, away_gain: And along it.
     """
 
-    across_m: float = 0.012
-    depth_share: float = 1.0
+    across_m: float = 0.010
+    depth_share: float = 0.6
     turn_rad: float = 0.03
     turn_gain: float = 0.03
     at_rest: float = 6.0
@@ -169,10 +169,7 @@ class BodyEstimator:
             return self._start(points @ sight.T, image, seen, focal_px)
 
         rotations, root = start() if self._last is None else self._forecast(self._last, step_s)
-        problem = self._problem(points, image, seen, rotations, root, focal_px, step_s)
-        if measured:
-            problem.seen[:, 3] = points[POINTS, 2]
-            problem.seen[:, 4] = (seen[POINTS] > _LEAST_SEEN) / self._config.across_m
+        problem = self._problem(points, image, seen, rotations, root, focal_px, step_s, measured)
         if first:
             solution = self._begin(problem, rotations, root)
         else:
@@ -248,16 +245,20 @@ class BodyEstimator:
         root: Array,
         focal_px: float,
         step_s: float,
+        measured: bool,
     ) -> BodyProblem:
         c = self._config
         width, height = image.size_px
         sure = np.where(seen[POINTS] > _LEAST_SEEN, seen[POINTS], 0.0)
-        table = np.zeros((_SEEN, 5))
-        table[:, :2] = (image.uv[POINTS] - 0.5) * (width / focal_px, -height / focal_px)
+        rays = (image.uv[POINTS] - 0.5) * (width / focal_px, -height / focal_px)
         away = max(-float(root[2]), 0.2)
-        table[:, 2] = sure * away / c.across_m
-        table[:, 3], sigma = depth_hints(table[:, :2], points[POINTS], sure, away_m=away)
-        table[:, 4] = sure / (c.depth_share * sigma)
+        if measured:
+            # Doubt of what is measured is the same in all directions.
+            weight = (sure > 0) / c.across_m
+            table = np.column_stack([rays, weight * away, points[POINTS, 2], weight])
+        else:
+            hints = depth_hints(rays, points[POINTS], sure, away_m=away)
+            table = hints.weighed(sure, away_m=away, across_m=c.across_m, depth_share=c.depth_share)
         late = np.sqrt(max(step_s, 1e-3) * 30)
         speed = np.abs(self._turning)
         haste = self._haste(points, image, seen, away / focal_px, step_s)
