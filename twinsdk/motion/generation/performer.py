@@ -29,7 +29,6 @@ __all__ = [
     "Performer",
     "between_frames",
     "posed",
-    "turned",
     "wrapped",
 ]
 
