@@ -105,7 +105,6 @@ _THIGHS = [JOINT["leftUpperLeg"], JOINT["rightUpperLeg"]]
 _SHANKS = [GROUPS.index("leftShank"), GROUPS.index("rightShank")]
 _FINGERS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers")]
 _PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
-_SHOWN = 0.98  # of a leg: one that fades in from rest moves, however still the person stands
 _LONGEST_STEP_S = 1.0
 _MOVING = 0.3  # haste of the trunk; of somebody at rest for more than a second it is less
 _AT_REST = 0.2  # how quickly at least follows what has long been at rest, against what moves
@@ -196,12 +195,11 @@ class BodyFitter:
         hands = (_hand(observation.left_hand), _hand(observation.right_hand))
         self._look(seen, hands, observation.image_face is not None, step_s)
         image = observation.image_body or _pictured(points)
-        focal_px = image.size_px[0] / 2 / self._half_width
         estimate = self._estimator.step(
             points,
             image,
             seen,
-            focal_px=focal_px,
+            focal_px=image.size_px[0] / 2 / self._half_width,
             step_s=step_s,
             measured=observation.measured,
             up=self._pitch.upright()[1],
@@ -216,9 +214,8 @@ class BodyFitter:
         if observation.expressions is not None:
             self._expressions = np.clip(observation.expressions, 0, 1)
         self._unseen_s = 0.0
-        state = (
-            TrackingState.TRACKING if self._presence.seen[_MAIN].all() else TrackingState.PARTIAL
-        )
+        whole = self._presence.seen[_MAIN].all()
+        state = TrackingState.TRACKING if whole else TrackingState.PARTIAL
         there = None if observation.image_body is None else estimate.root
         return self._finish(state, there, step_s)
 
@@ -329,16 +326,22 @@ class BodyFitter:
             confidence=float(np.clip(sure.mean(), 0, 1)),
             state=state,
             expressions=self._expressions,
-            standing=self._estimator.feet.held & (weights[_SHANKS] > _SHOWN) & seen,
+            standing=self._standing(weights[_SHANKS]) if seen else np.zeros(2, bool),
         )
         self._last = fit
         return fit
 
+    def _standing(self, shown: Array) -> Array:
+        """Return which feet stand (2,), their legs `shown` (2,) as they are seen."""
+        was = self._last is not None and self._last.standing
+        # A leg that fades in from rest moves, however still the person stands.
+        return self._estimator.feet.held & (shown > np.where(was, 0.5, 0.98))
+
     def _haste(self) -> Array:
         """Return how quickly each of `GROUPS` follows (16,): what is less sure is held stiller."""
         haste = _STIFFEST + (1 - _STIFFEST) * self._presence.confidence
-        haste[_FINGERS] = np.minimum(haste[_FINGERS], self._hand_haste)
-        haste[_PALMS] = np.minimum(haste[_PALMS], self._hand_haste)
+        hands = [*_FINGERS, *_PALMS]
+        haste[hands] = np.minimum(haste[hands], np.tile(self._hand_haste, 2))
         haste = haste * np.maximum(self._estimator.stillness.of_groups(), _AT_REST)
         # What is fading moves by its weight, which is smooth already.
         return np.where(self._presence.seen, haste, 1.0)
