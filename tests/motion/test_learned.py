@@ -1,5 +1,6 @@
 """The learned generator: what it learns, what it draws, and what it refuses."""
 
+import itertools
 import json
 
 import numpy as np
@@ -13,7 +14,7 @@ from twinsdk.core.pose import Pose
 from twinsdk.errors import FormatError, ModelMissingError, UsageError
 from twinsdk.motion.generation import flow, windows
 from twinsdk.motion.generation.flow_data import FlowData, bases_of, tracked
-from twinsdk.motion.generation.flow_network import FlowConfig, FlowNetwork
+from twinsdk.motion.generation.flow_network import FlowConfig, FlowNetwork, surprise
 from twinsdk.motion.generation.flow_training import (
     GeneratorConfig,
     arrays_of_checkpoint,
@@ -157,6 +158,30 @@ def test_training_makes_what_people_did_likelier_and_says_so_of_people_it_has_no
     dev = lines[-1]
     assert dev["kind"] == "dev"
     assert np.isfinite([dev[n] for n in ("likelihood", "velocity", "blind", "marginal")]).all()
+
+
+def test_people_whom_nothing_was_learnt_from_are_likelier_than_to_one_who_knows_nothing():
+    # The idling of ReActIdle's 003 and 010 is in the package, and the weights never saw it.
+    ends = [0, *dict.fromkeys(library("idle").ends.tolist())]
+    unseen = [(a, b - a) for a, b in itertools.pairwise(ends) if b - a in (1147, 3282)]
+    assert len(unseen) == 2
+    ours, off, blind = flow.generator(), [], []
+    for a, count in unseen:
+        clips = clips_of(performed("idle", a, count), name="idle", subject="unseen")
+        data = FlowData(tracked(clips, mirrored=False), ours.bases, seed=0, plain=True)
+        batch = data.draw(0, 600)
+        middle, spread = ours.gaussian(batch.told)
+        rest = (batch.z - middle) / spread
+        surprised = (surprise(torch.from_numpy(rest)).numpy() + np.log(spread)).mean()
+        assert surprised < surprise(torch.from_numpy(batch.z)).numpy().mean() - 1  # nats
+        noise = np.random.default_rng(1).standard_normal(rest.shape).astype(np.float32)
+        aim = np.clip(rest, -6, 6)
+        for share in (0.3, 0.6, 0.9):
+            x = share * aim + (1 - share) * noise
+            slope = (2 * share - 1) / (share**2 + (1 - share) ** 2)
+            off.append(((ours.velocity(x, share, batch.told) - aim + noise) ** 2).mean())
+            blind.append(((slope * x - aim + noise) ** 2).mean())
+    assert np.mean(off) < 0.9 * np.mean(blind)
 
 
 def test_a_stopped_run_goes_on_and_the_same_seed_gives_the_same_weights(packed, run, tmp_path):
