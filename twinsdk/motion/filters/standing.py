@@ -19,7 +19,7 @@ from twinsdk.motion.filters.smooth import blend_amount
 
 __all__ = ["StandingFeet"]
 
-_ROOT_HZ, _BACK_HZ = 2.0, 1.0  # how fast the root gives way to feet that stand; and goes back
+_ROOT_HZ, _BACK_HZ = 0.5, 1.0  # how fast the root gives way to feet that stand; and goes back
 _CREEP_M_S = 0.01  # a foot goes so fast to where it seems to stand: errors do not add up
 _LEVEL_HZ = 0.5  # and its height so fast
 _LOST_M, _FOUND_M = 0.4, 0.1  # a foot that seems so far off stands no more; so near, again
