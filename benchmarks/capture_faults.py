@@ -95,7 +95,7 @@ def played(frames: Frames, *, live: bool = False) -> dict[str, Any]:
             places += [across(seen) for seen in step.observations]
             if live:
                 latencies.append((now_ns() - step.media_ns) / 1e6)
-        dropped = session.dropped + source.dropped
+        dropped, lifeless = session.dropped + source.dropped, session.lifeless
     turns = [quat.angle(a, b).max() for a, b in pairwise(poses)]
     runs = [(state, len(list(run))) for state, run in groupby(states)]
     out: dict[str, Any] = {
@@ -105,6 +105,7 @@ def played(frames: Frames, *, live: bool = False) -> dict[str, Any]:
         "states": " ".join(f"{state}:{count}" for state, count in runs[:12]),
         "finite": bool(all(np.isfinite(pose).all() for pose in poses)),
         "across": round(float(np.median(places)), 2) if places else None,
+        "never_moved": lifeless,
         "largest_turn_deg": round(float(np.degrees(max(turns, default=0))), 1),
     }
     if latencies:
@@ -162,7 +163,8 @@ def faults(pictures: list[U8]) -> dict[str, Callable[[], dict[str, Any]]]:
 
     def poster_alone() -> dict[str, Any]:
         room = dark(empty, 1.0, rng)
-        return played(at([on_a_wall(room, pictures[0], 0.7)] * 60))
+        wall = on_a_wall(room, pictures[0], 0.7)
+        return played(at([dark(wall, 1.0, rng) for _ in range(120)], fps=10))
 
     def poster_beside() -> dict[str, Any]:
         return played(at([on_a_wall(p, pictures[0], 0.4) for p in pictures]))
@@ -259,7 +261,8 @@ def main() -> None:
         late = " ".join(f"{row[k]} ms" for k in ("latency_p50_ms", "latency_p95_ms") if k in row)
         done = f"{row['steps']} of {row['pictures']} ({row['dropped']} dropped)"
         turn = f"{row['largest_turn_deg']} deg"
-        cells = [name, done, row["states"], str(row["across"]), turn, late or "-"]
+        states = row["states"] + (" (never moved)" if row["never_moved"] else "")
+        cells = [name, done, states, str(row["across"]), turn, late or "-"]
         print("| " + " | ".join(cells) + " |", flush=True)
     if len(results) == len(chosen):
         print(save("capture_faults", results))
