@@ -101,7 +101,7 @@ def test_tracker_noise_raises_the_error_gently_and_nothing_flips(person, straigh
         assert errors[-1] < most
         # The motion itself reaches 200 deg/s; a flip would be limited only by what limbs can do.
         assert fastest < (450 if deep < 0.05 else 950)
-    assert errors[2] < errors[0] + 4
+    assert errors[2] < errors[0] + 4.5
 
 
 @pytest.mark.parametrize("straight", [False, True])
@@ -215,7 +215,7 @@ def test_a_raised_hand_is_shown_with_its_elbow_below_the_picture(person):
             Observation(timestamp_ns=seen.timestamp_ns, body=seen.body, image_body=image)
         )
     angles = person.angles(local, fit.pose.rotations)
-    assert max(angles["leftUpperArm"], angles["leftLowerArm"]) < 24
+    assert max(angles["leftUpperArm"], angles["leftLowerArm"]) < 26
     assert fit.joint_confidence[joint("leftLowerArm")] > 0.5
     assert fit.joint_confidence[joint("rightLowerArm")] == 0
 

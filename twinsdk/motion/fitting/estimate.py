@@ -67,7 +67,7 @@ class EstimatorConfig:
     """
 
     across_m: float = 0.010
-    depth_share: float = 0.6
+    depth_share: float = 0.4
     turn_rad: float = 0.03
     turn_gain: float = 0.03
     at_rest: float = 6.0
