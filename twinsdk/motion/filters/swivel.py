@@ -6,7 +6,7 @@ import numpy as np
 
 from twinsdk.core import quat
 from twinsdk.core.arrays import F64, Array
-from twinsdk.motion.vectors import cross, quaternion_of
+from twinsdk.motion.vectors import columns, cross, dot, quaternion_of, unit
 
 __all__ = ["Bends", "Swivel"]
 
@@ -41,8 +41,8 @@ class Bends:
     def __init__(self, turns: Array, places: Array, goals: Array, *, ahead: int) -> None:
         root, middle, tip = places.astype(np.float64)
         wanted = goals - root
-        own, self.aim = _unit(tip - root), _unit(wanted)
-        self._bones = np.stack([_unit(middle - root), _unit(tip - middle)])
+        own, self.aim = unit(tip - root), unit(wanted)
+        self._bones = np.stack([unit(middle - root), unit(tip - middle)])
         first, second = _length(middle - root), _length(tip - middle)
         faces = quat.rotate(turns.astype(np.float64), ahead * _STRAIGHT_M * _FACES)
         bare = middle - (root + tip) / 2
@@ -71,10 +71,10 @@ class Bends:
         Args:
             ways: (2, 3) to bend, square to `aim`.
         """
-        ways = _unit(ways)
+        ways = unit(ways)
         pointed = np.cos(self._off) * ways + np.sin(self._off) * cross(self.aim, ways)
         middle = self._along * self.aim + self._radius * pointed
-        bones = np.stack([_unit(middle), _unit(self._far * self.aim - middle)])
+        bones = np.stack([unit(middle), unit(self._far * self.aim - middle)])
         before = _frames(self._bones, self._hinge)
         after = _frames(bones, cross(ways, self.aim))
         return quaternion_of(after @ np.swapaxes(before, -1, -2)).reshape(2, 2, 4)
@@ -112,12 +112,12 @@ class Swivel:
         back = quat.conjugate(trunk)
         aim, way = quat.rotate(back, bends.aim), quat.rotate(back, bends.ways)
         if self._fresh:
-            self._fresh, self._speed, self._bend = False, np.zeros(2), _unit(way)
+            self._fresh, self._speed, self._bend = False, np.zeros(2), unit(way)
         else:
             last = _carried(self._bend, self._aim, aim)
             side = cross(aim, last)
-            apart = np.arctan2((way * side).sum(-1), (way * last).sum(-1))
-            apart = apart * np.minimum(1.0, np.sqrt((way * way).sum(-1)))
+            apart = np.arctan2(dot(way, side), dot(way, last))
+            apart = apart * np.minimum(1.0, np.sqrt(dot(way, way)))
             turn = self._turn(apart, np.maximum(bends.radius, _THIN_M), step_s)[:, None]
             self._bend = np.cos(turn) * last + np.sin(turn) * side
         self._aim = aim
@@ -138,22 +138,18 @@ def _carried(way: Array, before: Array, aim: Array) -> Array:
     """Return unit ways (2, 3) square to `before` (2, 3) turned with it to `aim`, square to that."""
     share = _dot(way, aim) / np.maximum(1 + _dot(before, aim), 1e-3)
     out = way - share * (before + aim)
-    return _unit(out - _dot(out, aim) * aim)
+    return unit(out - _dot(out, aim) * aim)
 
 
 def _frames(bones: Array, hinges: Array) -> Array:
     """Return matrices (..., 3, 3) with bones (..., 3) and hinges, made square to them, as axes."""
-    hinges = _unit(hinges - _dot(hinges, bones) * bones)
-    return np.stack([bones, hinges, cross(bones, hinges)], axis=-1)
+    hinges = unit(hinges - _dot(hinges, bones) * bones)
+    return columns(bones, hinges, cross(bones, hinges))
 
 
 def _dot(a: Array, b: Array) -> Array:
-    return (a * b).sum(-1, keepdims=True)
+    return dot(a, b)[..., None]
 
 
 def _length(v: Array) -> Array:
-    return np.sqrt((v * v).sum(-1, keepdims=True))
-
-
-def _unit(v: Array) -> Array:
-    return v / np.sqrt((v * v).sum(-1, keepdims=True) + 1e-18)
+    return np.sqrt(dot(v, v))[..., None]
