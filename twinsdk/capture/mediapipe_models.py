@@ -9,6 +9,7 @@ import numpy as np
 
 from twinsdk.capture.followers import Found
 from twinsdk.capture.models import ModelPaths
+from twinsdk.capture.quiet import quiet_native
 from twinsdk.core.arrays import F32, U8
 from twinsdk.core.expressions import EXPRESSION_COUNT, EXPRESSION_NAMES
 
@@ -57,7 +58,7 @@ class BodyModel:
 
     def close(self) -> None:
         """Free the model."""
-        self._task.close()
+        _free(self._task)
 
 
 class BodyFinder:
@@ -80,7 +81,7 @@ class BodyFinder:
 
     def close(self) -> None:
         """Free the model."""
-        self._task.close()
+        _free(self._task)
 
 
 class HandModel:
@@ -126,7 +127,7 @@ class HandModel:
 
     def close(self) -> None:
         """Free the model."""
-        self._task.close()
+        _free(self._task)
 
 
 class FaceModel:
@@ -159,7 +160,12 @@ class FaceModel:
 
     def close(self) -> None:
         """Free the model."""
-        self._task.close()
+        _free(self._task)
+
+
+def _free(task: Any) -> None:
+    with quiet_native():  # models say that they go
+        task.close()
 
 
 def _base(path: Any) -> Any:

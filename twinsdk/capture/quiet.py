@@ -11,9 +11,11 @@ from contextlib import contextmanager
 
 __all__ = ["quiet_native"]
 
-# abseil prefixes I (info) and W (warning) with month and day; E (error) and F (fatal) pass.
+# abseil prefixes I (info) and W (warning) with month and day, MediaPipe from 1.2.3 on writes them
+# out before the place in brackets; E (error) and F (fatal) pass.
 _NOISE = re.compile(
-    rb"^(?:[IW]\d{4} |INFO: |WARNING: All log messages before|WARNING: Logging before InitGoogle)"
+    rb"^(?:[IW]\d{4} |INFO: |WARNING: \[|"
+    rb"WARNING: All log messages before|WARNING: Logging before InitGoogle)"
 )
 _STDERR = 2
 
