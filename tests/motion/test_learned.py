@@ -73,7 +73,7 @@ def tiny(packed, folder, **changes):
 @pytest.fixture(scope="module")
 def run(packed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    checkpoint = train_generator(tiny(packed, folder, steps=60))
+    checkpoint = train_generator(tiny(packed, folder, steps=300))
     lines = [json.loads(line) for line in (folder / "curves.jsonl").read_text().splitlines()]
     return checkpoint, lines
 
