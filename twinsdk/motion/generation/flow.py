@@ -8,8 +8,6 @@ Liu et al. 2022, "Flow straight and fast: rectified flow".
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from twinsdk.core.arrays import F32, Array
-from twinsdk.core.files import atomic_path, existing_file
-from twinsdk.errors import FormatError, ModelMissingError
+from twinsdk.errors import FormatError
 from twinsdk.motion.generation.windows import FRAME, LENGTH, PAST, POSTURE
 from twinsdk.motion.model.slots import STYLES
+from twinsdk.motion.weights_file import read_sealed, write_sealed
 
 __all__ = [
     "AGO",
@@ -252,28 +250,7 @@ def read_flow(path: str | Path) -> Flow:
         FormatError: It is no such file, of another version, damaged, or of other sizes.
     """
     file = Path(path)
-    if not file.exists():
-        raise ModelMissingError(f"generator: no weights there: {file}")
-    existing_file(file, what="generator")
-    try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
-            about = json.loads(str(data["about"]))
-            arrays = {name: data[name] for name in data.files if name != "about"}
-        sizes = {name: int(about["sizes"][name]) for name in _SIZES}
-        version, stated = int(about["version"]), str(about["sha256"])
-    except Exception as error:  # zip, zlib, JSON and NumPy each have their own
-        words = " ".join(str(error).split())[:120]
-        raise FormatError(f"generator: not a weights file ({words}): {file}") from error
-    if version != _VERSION:
-        raise FormatError(
-            f"generator: expected weights of version {_VERSION}, got {version}: {file}"
-        )
-    found = _digest(arrays)
-    if found != stated:
-        raise FormatError(
-            f"generator: damaged: expected arrays of SHA-256 {stated[:16]}..., got "
-            f"{found[:16]}...; fetch the file again: {file}"
-        )
+    about, sizes, arrays = read_sealed(file, what="generator", version=_VERSION, sizes=_SIZES)
     wanted = shapes_of(sizes)
     for name in sorted(set(wanted) | set(arrays)):
         shape = arrays[name].shape if name in arrays else None
@@ -304,23 +281,5 @@ def write_flow(
     if got != wanted:
         wrong = sorted(name for name in set(got) | set(wanted) if got.get(name) != wanted.get(name))
         raise FormatError(f"generator: expected the arrays of {dict(sizes)}, wrong: {wrong[:4]}")
-    halves = {name: np.asarray(array, np.float16) for name, array in arrays.items()}
-    digest = _digest(halves)
-    about = {
-        "version": _VERSION,
-        "sizes": dict(sizes),
-        "sha256": digest,
-        "trained": dict(trained),
-    }
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, about=np.array(json.dumps(about)), **halves)
-    return digest
-
-
-def _digest(arrays: Mapping[str, Array]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+    halves = {name: np.asarray(arrays[name], np.float16) for name in sorted(arrays)}
+    return write_sealed(path, halves, version=_VERSION, sizes=sizes, trained=trained)

@@ -6,8 +6,6 @@ of the arrays) and the arrays of `core.recurrent`, matrices as bfloat16.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from twinsdk.core.arrays import Array
-from twinsdk.core.files import atomic_path, existing_file
+from twinsdk.core.files import existing_file
 from twinsdk.core.recurrent import RecurrentNetwork, packed
-from twinsdk.errors import FormatError, ModelMissingError, ShapeError, ValueRangeError
+from twinsdk.errors import FormatError, ShapeError, ValueRangeError
 from twinsdk.motion.model.body import COUNT
 from twinsdk.motion.model.slots import WIDTH
+from twinsdk.motion.weights_file import read_sealed, write_sealed
 
 __all__ = ["WEIGHTS_VERSION", "Weights", "from_checkpoint", "read_weights", "write_weights"]
 
@@ -66,22 +65,14 @@ def write_weights(
         better: Sources on which it beats its start.
         trained: Of the run: data hash, windows, minutes...
     """
-    digest = _digest(arrays)
-    about = {
-        "version": WEIGHTS_VERSION,
-        "sizes": dict(sizes),
-        "better": sorted(better),
-        "sha256": digest,
-        "trained": dict(trained),
-    }
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            allow_pickle=False,
-            about=np.array(json.dumps(about)),
-            **{name: np.asarray(arrays[name]) for name in _ARRAYS},
-        )
-    return digest
+    return write_sealed(
+        path,
+        {name: np.asarray(arrays[name]) for name in _ARRAYS},
+        version=WEIGHTS_VERSION,
+        sizes=sizes,
+        trained=trained,
+        better=sorted(better),
+    )
 
 
 def read_weights(path: str | Path, *, isa: str | None = None) -> Weights:
@@ -93,29 +84,12 @@ def read_weights(path: str | Path, *, isa: str | None = None) -> Weights:
             inputs or outputs are not this version's.
     """
     file = Path(path)
-    if not file.exists():
-        raise ModelMissingError(f"motion model: no weights there: {file}")
-    existing_file(file, what="motion model")
-    try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
-            about = json.loads(str(data["about"]))
-            arrays = {name: data[name] for name in _ARRAYS}
-        sizes = {name: int(about["sizes"][name]) for name in _SIZES}
-        better = frozenset(str(name) for name in about["better"])
-        version, stated = int(about["version"]), str(about["sha256"])
-    except Exception as error:  # zip, zlib, JSON and NumPy each have their own
-        words = " ".join(str(error).split())[:120]
-        raise FormatError(f"motion model: not a weights file ({words}): {file}") from error
-    if version != WEIGHTS_VERSION:
-        raise FormatError(
-            f"motion model: expected weights of version {WEIGHTS_VERSION}, got {version}: {file}"
-        )
-    found = _digest(arrays)
-    if found != stated:
-        raise FormatError(
-            f"motion model: damaged: expected arrays of SHA-256 {stated[:16]}..., got "
-            f"{found[:16]}...; fetch the file again: {file}"
-        )
+    about, sizes, arrays = read_sealed(
+        file, what="motion model", version=WEIGHTS_VERSION, sizes=_SIZES, names=_ARRAYS
+    )
+    better = about.get("better")
+    if not isinstance(better, list):
+        raise FormatError(f"motion model: expected a list of sources as `better`: {file}")
     wanted = {"width": WIDTH, "heads": HEADS, "future": FUTURE}
     if wrong := {name: sizes[name] for name in wanted if sizes[name] != wanted[name]}:
         raise FormatError(
@@ -126,7 +100,12 @@ def read_weights(path: str | Path, *, isa: str | None = None) -> Weights:
         network = RecurrentNetwork(sizes, **arrays, isa=isa)
     except (ShapeError, ValueRangeError) as error:
         raise FormatError(f"motion model: {error}: {file}") from error
-    return Weights(network=network, better=better, about=about, sha256=stated)
+    return Weights(
+        network=network,
+        better=frozenset(map(str, better)),
+        about=about,
+        sha256=str(about["sha256"]),
+    )
 
 
 def from_checkpoint(path: str | Path) -> tuple[dict[str, int], dict[str, Array], dict[str, Any]]:
@@ -168,12 +147,3 @@ def from_checkpoint(path: str | Path) -> tuple[dict[str, int], dict[str, Array],
         "future": len(own["widen.bias"]),
     }
     return sizes, {"matrices": matrices, "biases": biases, **stats}, progress
-
-
-def _digest(arrays: Mapping[str, Array]) -> str:
-    digest = hashlib.sha256()
-    for name in _ARRAYS:
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
