@@ -42,7 +42,7 @@ class GlideConfig:
 
 
 class _Glide:
-    """What both filters share: speed, and the shares of place and speed."""
+    """What both filters remember."""
 
     def __init__(self, config: GlideConfig | None = None) -> None:
         self._config = config or GlideConfig()
@@ -58,13 +58,6 @@ class _Glide:
         self._at = value
         self._velocity, self._speed = np.zeros((len(value), 3)), np.zeros(len(value))
         return value
-
-    def _shares(self, step_s: float) -> tuple[Array, Array]:
-        speed = np.sqrt((self._velocity**2).sum(-1))
-        c = self._config
-        self._speed = self._speed + blend_amount(c.speed_hz, step_s) * (speed - self._speed)
-        keep = np.exp(-2 * np.pi * step_s * (c.min_hz + c.gain * self._speed))[:, None]
-        return 1 - keep * keep, (1 - keep) ** 2
 
 
 class PointGlide(_Glide):
@@ -82,6 +75,13 @@ class PointGlide(_Glide):
         self._at = ahead + place * (given - ahead)
         self._velocity = self._velocity + pace / step_s * (given - ahead)
         return self._at
+
+    def _shares(self, step_s: float) -> tuple[Array, Array]:
+        speed = np.sqrt((self._velocity**2).sum(-1))
+        c = self._config
+        self._speed = self._speed + blend_amount(c.speed_hz, step_s) * (speed - self._speed)
+        keep = np.exp(-2 * np.pi * step_s * (c.min_hz + c.gain * self._speed))[:, None]
+        return 1 - keep * keep, (1 - keep) ** 2
 
 
 class RotationGlide(_Glide):

@@ -12,7 +12,7 @@ import numpy as np
 from twinsdk.core import quat
 from twinsdk.core.arrays import Array
 
-__all__ = ["Crossing", "Fading", "RotationFading", "at_most"]
+__all__ = ["Crossing", "Fading", "RotationFading"]
 
 _LN2 = 0.6931471805599453
 _MOST_SPIN, _MOST_SPEED = 12.0, 5.0  # rad/s and m/s that are believed of what was or is coming
@@ -62,12 +62,6 @@ class RotationFading:
         return quat.multiply(left, coming.astype(np.float64))
 
 
-def at_most(vectors: Array, most: Array | float) -> Array:
-    """Return vectors (..., 3) no longer than `most`."""
-    size = np.sqrt((vectors * vectors).sum(-1, keepdims=True))
-    return np.asarray(vectors * np.minimum(1.0, most / np.maximum(size, 1e-12)))
-
-
 class Crossing:
     """Goes from what was shown to what is to be shown so that nothing jumps or jolts.
 
@@ -107,7 +101,7 @@ class Crossing:
             speed: (P, 3) m/s.
         """
         self._shown = (rotations.astype(np.float64), points.astype(np.float64))
-        self._speed = at_most(np.concatenate([spin, speed]), self._fastest)
+        self._speed = _at_most(np.concatenate([spin, speed]), self._fastest)
         self._coming = None
 
     @property
@@ -142,7 +136,7 @@ class Crossing:
             return was, here
         apart = quat.multiply(was, quat.conjugate(rotations))
         spin = quat.to_rotation_vector(quat.multiply(rotations, quat.conjugate(before[0])))
-        pace = at_most(np.concatenate([spin, points - before[1]]) / step_s, self._fastest)
+        pace = _at_most(np.concatenate([spin, points - before[1]]) / step_s, self._fastest)
         pace[:n] = quat.rotate(apart, pace[:n])
         self._start = np.concatenate([quat.to_rotation_vector(apart), here - points])
         self._speed = self._speed - pace
@@ -152,3 +146,9 @@ class Crossing:
         self._lasting_s = np.clip(times, *self._bounds)
         self._shown, self._gone_s = None, 0.0
         return was, here
+
+
+def _at_most(vectors: Array, most: Array | float) -> Array:
+    """Return vectors (..., 3) no longer than `most`."""
+    size = np.sqrt((vectors * vectors).sum(-1, keepdims=True))
+    return np.asarray(vectors * np.minimum(1.0, most / np.maximum(size, 1e-12)))
