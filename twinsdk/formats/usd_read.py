@@ -37,7 +37,7 @@ _OUT_OF_TIME = getattr(signal, "SIGXCPU", None)  # Windows has none
 # Each thread reserves memory, used or not, which would count on machines of many cores.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "PXR_WORK_THREAD_LIMIT": "1"}
 _PATIENCE_S = 600
-# usd-core asks for whatever a spoilt file says, and can be at it for minutes; beyond what a sound
+# usd-core asks for whatever a spoilt file says, and may be long at it; beyond what a sound
 # file of the size needs it ends, and that is one line.
 _MEMORY_BYTES, _MEMORY_PER_BYTE, _MAX_MEMORY_BYTES = 3 << 30, 100, 8 << 30
 _PROCESSOR_S, _PROCESSOR_S_PER_BYTE = 10, 10e-6
