@@ -169,3 +169,13 @@ def test_doctor_waits_for_a_headset_only_so_long(twinsdk, monkeypatch):
     outcome = twinsdk("doctor", "--xr", f"tcp://127.0.0.1:{free_port()}")
     assert outcome.code == 0
     assert "no headset came" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--styles", "idle,yodel"), ("--idle-minutes", "0"), ("--styles", "")]
+)
+def test_evaluate_motion_refuses_what_it_cannot_make_before_it_measures(twinsdk, option, value):
+    outcome = twinsdk("evaluate", "motion", option, value)
+    assert outcome.code == 2
+    assert option in outcome.line
+    assert outcome.out == ""

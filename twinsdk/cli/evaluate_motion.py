@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from twinsdk.errors import OutputError
+from twinsdk.errors import OutputError, UsageError
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
     from twinsdk.core.files import atomic_path
     from twinsdk.motion.evaluation.tables import alone_markdown, as_json, as_markdown
+    from twinsdk.motion.generation.learned import learned_styles
     from twinsdk.session.evaluate_motion import (
         evaluate_alone,
         evaluate_motion,
@@ -53,6 +54,13 @@ def run(args: argparse.Namespace) -> int:
 
     if args.json is not None and not Path(args.json).parent.is_dir():
         raise OutputError(f"--json: no such folder; make it first: {Path(args.json).parent}")
+    if not args.idle_minutes > 0:
+        raise UsageError(f"--idle-minutes: expected above 0, got {args.idle_minutes:g}")
+    styles = args.styles.split(",")
+    if unknown := sorted({*styles} - {*learned_styles()}):  # told before minutes of measuring
+        raise UsageError(
+            f"--styles: expected of {', '.join(learned_styles())}, got {', '.join(unknown)!r}"
+        )
     data = evaluation_set(args.data)
 
     def say(words: str) -> None:
@@ -63,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"Measured on {data.words}; {data.minutes:.1f} minutes.\n")
     print(as_markdown(rows, over=args.over))
     say("motion that nobody did")
-    alone = evaluate_alone(minutes=args.idle_minutes, styles=args.styles.split(","))
+    alone = evaluate_alone(minutes=args.idle_minutes, styles=styles)
     print(f"\n{alone_markdown(alone)}")
     if args.json is not None:
         with atomic_path(args.json) as temporary:
