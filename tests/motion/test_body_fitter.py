@@ -274,7 +274,8 @@ def test_the_pitch_of_the_camera_is_learnt_from_somebody_who_stands(person, pitc
     standing = {"leftUpperArm": person.rotation(z=-1.2), "rightUpperArm": person.rotation(z=1.2)}
     fitter = BodyFitter()
     first = fitter.step(person.observation(standing, 0, turn=turn))
-    assert person.angles(standing, first.pose.rotations)["hips"] < 3
+    # One frame is some doubt; most of it is believed.
+    assert person.angles(standing, first.pose.rotations)["hips"] < 5
     waving = standing | {"leftUpperArm": person.rotation(z=1.0), "hips": person.rotation(y=1.0)}
     fit = steps(fitter, person, waving, 0.1, 1.0, turn=turn)[-1]
     assert person.angles(waving, fit.pose.rotations)["hips"] < 6

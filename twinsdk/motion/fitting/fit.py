@@ -47,7 +47,7 @@ class FitConfig:
         fade_out_s: Seconds from what was last seen to rest.
         hold_s: Seconds a lost person's pose is held before it eases to rest.
         smoothing: Filter of the joint rotations.
-        camera_pitch_deg: How far the camera looks down; None learns it from people who stand.
+        camera_pitch_deg: How far the camera looks down; None learns it.
     """
 
     height_m: float = 1.70
@@ -205,7 +205,7 @@ class BodyFitter:
             up=self._pitch.upright()[1],
         )
         moving = bool(self._estimator.stillness.haste[-1] > _MOVING)
-        self._pitch.add(estimate.points, seen, step_s, moving=moving)
+        self._pitch.add(estimate.points, seen, step_s, height_m=self.config.height_m, moving=moving)
         if self._last is None:
             self._pitch.start()
         if self._own.step(self._estimator.lengths, step_s, moving=moving):
