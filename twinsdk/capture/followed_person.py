@@ -63,7 +63,7 @@ class FollowedPerson:
         self._pace = Pace()
         self._last_ms = -1
         self._body_model = BodyModel(paths, *sure)
-        self._face_model = FaceModel(paths, *sure)
+        self._face_model = FaceModel(paths, *sure[:2])
         self._hand_models = {side: HandModel(paths, *sure) for side in SIDES}
         self._search_model = HandModel(paths, *sure, hands=2)
         self._face_follower = Follower(

@@ -131,27 +131,28 @@ class HandModel:
 
 
 class FaceModel:
-    """FaceLandmarker in video mode: 478 points, and 52 expressions where the bundle has them."""
+    """FaceLandmarker, each picture by itself: 478 points, and 52 expressions where it has them.
 
-    def __init__(
-        self, paths: ModelPaths, detection: float, presence: float, tracking: float
-    ) -> None:
+    In video mode MediaPipe finds the face where its last points were, and smooths the points; both
+    blur what a face does.
+    """
+
+    def __init__(self, paths: ModelPaths, detection: float, presence: float) -> None:
         from mediapipe.tasks.python import vision
 
         self._task = vision.FaceLandmarker.create_from_options(
             vision.FaceLandmarkerOptions(
                 base_options=_base(paths.face),
-                running_mode=vision.RunningMode.VIDEO,
                 min_face_detection_confidence=detection,
                 min_face_presence_confidence=presence,
-                min_tracking_confidence=tracking,
                 output_face_blendshapes=paths.blendshapes,
             )
         )
 
     def __call__(self, pixels: U8, timestamp_ms: int) -> list[Found]:
-        """Return the face in a picture; timestamps must rise."""
-        result = self._task.detect_for_video(_image(pixels), timestamp_ms)
+        """Return the face in a picture, whenever it was taken."""
+        del timestamp_ms
+        result = self._task.detect(_image(pixels))
         weights = [_weights(shapes) for shapes in result.face_blendshapes or []]
         return [
             Found(points=_xyz(points), expressions=weights[i] if i < len(weights) else None)
