@@ -21,13 +21,13 @@ _FEET = np.array(
         for side in ("left", "right")
     ]
 )
-_RESTS_M_S, _MOVES_M_S = 0.20, 0.40
+_RESTS_M_S, _MOVES_M_S = 0.30, 0.50
 _AWAY_M = 0.06  # points this far from where they are held have left it
 _RAISED_M = 0.15  # above the other foot: in the air
-_REST_S = 0.05
+_REST_S = 0.02
 _HELD_M = 0.015  # deviation of a held point
 _SETTLE_HZ = 1.0  # how fast the place of a hold follows what is seen
-_SPEED_HZ = 5.0
+_SPEED_HZ = 7.0
 _SEEN = 0.4
 _UP = np.array([0.0, 1.0, 0.0])
 
