@@ -12,13 +12,13 @@ from twinsdk.motion.evaluation.followers import (
     AnalyticTrackers,
     AnalyticWebcam,
     Estimate,
-    FittedWebcam,
     MeanPose,
     NearestNeighbour,
 )
 from twinsdk.motion.evaluation.protocol import dropouts, headset, webcam
 from twinsdk.motion.evaluation.simulated import body_points, trackers_of, webcam_take
 from twinsdk.motion.evaluation.tables import as_json, as_markdown
+from twinsdk.session.evaluate_motion import LiveWebcam
 
 FPS = 30.0
 SKELETON = humanoid_skeleton()
@@ -109,11 +109,11 @@ def test_hidden_legs_are_guessed_with_low_visibility_mostly_below_the_picture():
     assert min(o.body.visibility[seen[0].body.index("leftShoulder")] for o in seen) > 0.4
 
 
-def test_the_fit_of_a_simulated_webcam_is_near_the_truth_and_knows_what_is_hidden():
+def test_the_live_loop_is_near_a_simulated_truth_and_knows_what_is_hidden():
     clips = [gesturing(seed=1)]
     plain, fit = (
         [webcam(way, clips, legs=legs).over_frames for legs in (True, False)]
-        for way in (AnalyticWebcam(), FittedWebcam())
+        for way in (AnalyticWebcam(), LiveWebcam())
     )
     for seen, _ in (plain, fit):
         assert seen["position_cm"] < 15  # the noise alone is 7 cm on a point

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from twinsdk.core.clip import MotionClip, clip_of
 from twinsdk.core.humanoid import humanoid_skeleton
+from twinsdk.core.observation import Observation
+from twinsdk.core.skeleton import Skeleton
+from twinsdk.core.trackers import Trackers
 from twinsdk.errors import FileMissingError, FormatError, ModelMissingError, TwinError
 from twinsdk.formats import load_clip
 from twinsdk.formats.dispatch import CLIP_READERS, extension
 from twinsdk.motion.evaluation.alone import alone, frechet, latents, spread
 from twinsdk.motion.evaluation.clips import TrueClip, body_of, is_packed, read_packed
 from twinsdk.motion.evaluation.followers import (
+    BODY_ROWS,
     AnalyticTrackers,
     AnalyticWebcam,
-    FittedWebcam,
+    Estimate,
     Follower,
     MeanPose,
     Modelled,
@@ -25,14 +31,17 @@ from twinsdk.motion.evaluation.followers import (
 )
 from twinsdk.motion.evaluation.protocol import DROPOUTS_S, Row, dropouts, headset, webcam
 from twinsdk.motion.evaluation.simulated import NOISE_VERSION
+from twinsdk.motion.fitting.fit import BodyFitter
+from twinsdk.motion.fitting.person import on_skeleton
 from twinsdk.motion.generation.flow import generator, read_flow
 from twinsdk.motion.generation.learned import LearnedPerformer
 from twinsdk.motion.generation.performances import BODY, library
 from twinsdk.motion.generation.performer import Performer
 from twinsdk.retarget import RetargetConfig, retarget
 from twinsdk.session.choreography import close_up
+from twinsdk.session.motion_stage import MotionStage, motion_model
 
-__all__ = ["EvaluationSet", "evaluate_alone", "evaluate_motion", "evaluation_set"]
+__all__ = ["EvaluationSet", "LiveWebcam", "evaluate_alone", "evaluate_motion", "evaluation_set"]
 
 _SHORTEST = 20  # frames
 _TALL_M = 1.7
@@ -119,7 +128,7 @@ def evaluate_motion(
     if data.examples:
         worn += [MeanPose(data.examples), NearestNeighbour(data.examples)]
     worn.append(AnalyticTrackers())
-    seen: list[Follower] = [AnalyticWebcam(), FittedWebcam()]
+    seen: list[Follower] = [AnalyticWebcam(), LiveWebcam(weights)]
     try:
         model = Modelled(weights)
     except ModelMissingError:
@@ -200,6 +209,41 @@ def evaluate_alone(
                 "diversity": spread(ours) / own,
             }
     return rows
+
+
+class LiveWebcam:
+    """What the live loop shows of a webcam: the fit, and the model's legs where these are hidden.
+
+    Args:
+        weights: Of the motion model; without any the fit alone is shown.
+    """
+
+    name = "live loop"
+
+    def __init__(self, weights: str | Path = "default") -> None:
+        self._weights = weights
+
+    def follow(
+        self, sources: Sequence[Trackers | Observation], skeleton: Skeleton, fps: float
+    ) -> Estimate:
+        """Return the poses shown."""
+        shown_on = humanoid_skeleton(_TALL_M)
+        fitter = BodyFitter()
+        stage = MotionStage(shown_on, motion_model(shown_on, weights=self._weights))
+        poses = []
+        for seen in sources:
+            assert isinstance(seen, Observation)  # noqa: S101  # a webcam's task gives no other
+            fit = fitter.step(seen)
+            fit = replace(fit, pose=on_skeleton(fit.pose, shown_on))
+            poses.append(stage.webcam(seen, fit, 1 / fps).pose)
+        return Estimate(
+            clip=MotionClip(
+                skeleton=skeleton,
+                fps=fps,
+                rotations=np.stack([pose.rotations[BODY_ROWS] for pose in poses]),
+                root_translations=np.stack([pose.root_translation for pose in poses]),
+            )
+        )
 
 
 def _captured(style: str) -> list[MotionClip]:

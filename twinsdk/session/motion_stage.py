@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,12 +24,15 @@ from twinsdk.motion.trackers.three_points import TrackerSolver
 
 if TYPE_CHECKING:
     from twinsdk.motion.model import MotionModel
+    from twinsdk.motion.model.step import MotionStep
+    from twinsdk.motion.model.unseen import UnseenLegs
 
 __all__ = ["MotionStage", "Shown", "motion_model"]
 
 _FILLED_IN = 0.35  # confidence of joints that rules filled in
 _TURN_RAD_S2, _MOVE_M_S2 = 12.0, 4.0  # that fit and idling may be brought together with
 _LEAST_S = 1e-3
+_HALF = 0.5  # share from which on a joint counts as made up
 _FINGERS = ("Metacarpal", "Proximal", "Intermediate", "Distal")
 
 
@@ -49,12 +53,14 @@ class Shown:
     state: TrackingState
 
 
-def motion_model(skeleton: Skeleton, *, seed: int = 0) -> MotionModel | None:
-    """Return the package's motion model on `skeleton`, None where its weights are not here."""
+def motion_model(
+    skeleton: Skeleton, *, seed: int = 0, weights: str | Path = "default"
+) -> MotionModel | None:
+    """Return the motion model on `skeleton`, the package's; None where its weights are not here."""
     from twinsdk.motion.model import MotionModel
 
     try:
-        return MotionModel.load(skeleton=skeleton, seed=seed)
+        return MotionModel.load(weights, skeleton=skeleton, seed=seed)
     except ModelMissingError:
         return None
 
@@ -80,15 +86,17 @@ class MotionStage:
         self._crossing = Crossing(np.full(len(skeleton), _TURN_RAD_S2), np.array([_MOVE_M_S2]))
         self._last: Pose | None = None
         self._before: tuple[Pose, float] | None = None
-        self._alive = self._alone = False
+        self._alive = False
+        self._legs: UnseenLegs | None = None
         self._solver: TrackerSolver | None = None
 
     def webcam(self, observation: Observation, fit: Fit, step_s: float) -> Shown:
         """Return the person whom a webcam saw `step_s` seconds after the last call.
 
-        Somebody who is in view is shown as the fit has them: on rendered people whose motion is
-        known the model's corrections made them worse (`twinsdk evaluate capture`). When the fit
-        has come to rest the model lets them live on, and hands them back without a jump.
+        What is seen is shown as the fit has it: on rendered people whose motion is known the
+        model's corrections made it worse (`twinsdk evaluate capture`). Legs that are not seen are
+        the model's. When the fit has come to rest the model lets the person live on, and hands
+        them back without a jump.
         """
         shown = Shown(
             pose=self._feet.step(fit.pose, fit.standing, step_s),
@@ -97,23 +105,37 @@ class MotionStage:
             state=fit.state,
         )
         if self._model is not None:
-            made = self._lived_on(observation, fit, step_s)
-            shown = replace(made or shown, pose=self._handed(made or shown, step_s))
+            shown = self._completed(self._model, observation, fit, shown, step_s)
+            shown = replace(shown, pose=self._handed(shown, step_s))
         return replace(shown, pose=self._ahead(shown.pose, step_s))
 
-    def _lived_on(self, observation: Observation, fit: Fit, step_s: float) -> Shown | None:
-        """Return how somebody who is gone lives on; None while they are in view or just lost."""
-        assert self._model is not None  # noqa: S101  # asked before
-        if fit.state not in (TrackingState.HOLDING, TrackingState.IDLE):
-            if self._alone:
-                self._model.reset()
-            self._alone = False
-            return None
+    def _completed(
+        self, model: MotionModel, observation: Observation, fit: Fit, shown: Shown, step_s: float
+    ) -> Shown:
+        """Return the person with legs where none are seen; or how they live on, being gone."""
         from twinsdk.motion.model import Webcam
+        from twinsdk.motion.model.unseen import UnseenLegs
 
-        self._alone = True
-        made = self._modelled(Webcam(observation=observation, fit=fit), step_s)
-        return made if made.state is TrackingState.GENERATED else None
+        gone = fit.state in (TrackingState.HOLDING, TrackingState.IDLE)
+        legs = self._legs or UnseenLegs(self.skeleton)
+        if not gone and not legs.missing(fit.joint_confidence):
+            if self._legs is not None:
+                model.reset()
+            self._legs = None
+            return shown
+        self._legs = legs
+        made = model.step(Webcam(observation=observation, fit=fit), step_s or None)
+        if made.state is TrackingState.GENERATED:
+            return self._of(made)
+        sure = None if gone else fit.joint_confidence
+        pose = legs.step(shown.pose, sure, made, max(step_s, _LEAST_S))
+        guessed = np.minimum(made.joint_confidence, _FILLED_IN)
+        return replace(
+            shown,
+            pose=pose,
+            joint_confidence=np.where(legs.share > _HALF, guessed, shown.joint_confidence),
+            generated=legs.share > _HALF,
+        )
 
     def _handed(self, coming: Shown, step_s: float) -> Pose:
         """Return the coming pose; after a change of hands, what differs is brought to nothing."""
@@ -159,10 +181,12 @@ class MotionStage:
             state=TrackingState.TRACKING if trackers.seen.all() else TrackingState.PARTIAL,
         )
 
-    def _modelled(self, source: object, step_s: float) -> Shown:
+    def _modelled(self, source: Trackers | None, step_s: float) -> Shown:
         assert self._model is not None  # noqa: S101  # asked before
         # No time has passed before the first frame, but there is something to show.
-        made = self._model.step(source, step_s if step_s > 0 else None)  # type: ignore[arg-type]
+        return self._of(self._model.step(source, step_s if step_s > 0 else None))
+
+    def _of(self, made: MotionStep) -> Shown:
         return Shown(
             pose=made.ahead(self._predict_s) if self._predict_s > 0 else made.pose,
             joint_confidence=made.joint_confidence,

@@ -20,17 +20,16 @@ from twinsdk.errors import ShapeError
 from twinsdk.motion.evaluation.clips import BODY_JOINTS, TrueClip
 from twinsdk.motion.evaluation.simulated import trackers_of
 from twinsdk.motion.filters.smooth import OneEuroConfig, PointFilter
-from twinsdk.motion.fitting.fit import BodyFitter
 from twinsdk.motion.fitting.solve import fit_landmarks
 from twinsdk.motion.trackers.stance import facing
 from twinsdk.motion.trackers.three_points import TrackerSolver
 from twinsdk.motion.vectors import matrix_of
 
 __all__ = [
+    "BODY_ROWS",
     "AnalyticTrackers",
     "AnalyticWebcam",
     "Estimate",
-    "FittedWebcam",
     "Follower",
     "MeanPose",
     "Modelled",
@@ -114,24 +113,6 @@ class AnalyticWebcam:
                 rotations.append(rotations[-1] if rotations else _STILL)
         roots = np.tile(skeleton.rest_translations[:1], (len(sources), 1))
         return _estimate(skeleton, fps, np.stack(rotations), roots)
-
-
-class FittedWebcam:
-    """`BodyFitter`, which the live loop shows: solver, learnt depths, feet that stand."""
-
-    name = "fit as shipped"
-
-    def follow(
-        self, sources: Sequence[Trackers | Observation], skeleton: Skeleton, fps: float
-    ) -> Estimate:
-        """Return the fitter's poses."""
-        fitter = BodyFitter()
-        rotations, roots = [], []
-        for source in sources:
-            pose = fitter.step(_observation(source)).pose
-            rotations.append(pose.rotations[BODY_ROWS])
-            roots.append(pose.root_translation)
-        return _estimate(skeleton, fps, np.stack(rotations), np.stack(roots))
 
 
 class MeanPose:

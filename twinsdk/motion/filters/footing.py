@@ -33,9 +33,11 @@ class FootHolder:
 
     Args:
         skeleton: With VRM's joint names.
+        slack_m: A standing foot wanted further away steps there.
     """
 
-    def __init__(self, skeleton: Skeleton) -> None:
+    def __init__(self, skeleton: Skeleton, *, slack_m: float = _SLACK_M) -> None:
+        self._slack_m = slack_m
         self._legs = LegPair(skeleton, eased=True)
         self.reset()
 
@@ -86,7 +88,7 @@ class FootHolder:
         if foot.held is None:
             foot.held = ankle + foot.offset.step(step_s)
         apart = np.hypot(ankle[0] - foot.held[0], ankle[2] - foot.held[2])
-        if apart > _SLACK_M and may_step:
+        if apart > self._slack_m and may_step:
             foot.stepping_s, foot.start, foot.held = 0.0, foot.held.copy(), None
             foot.offset.begin(np.zeros(3))
             return self._goal(foot, ankle, standing, may_step, step_s)
