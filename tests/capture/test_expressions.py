@@ -149,6 +149,20 @@ def test_a_full_expression_held_for_long_is_not_taken_for_the_neutral_face() -> 
     assert last > 0.75 * first
 
 
+def test_noise_is_calmed_and_a_blink_is_not() -> None:
+    rng = np.random.default_rng(5)
+    noise = rng.normal(0, 0.01, (60, 478, 3))
+    smiling = face("mouthSmileLeft", 0.5)
+    calm, restless = settled(), settled()
+    read = np.array([calm.solve(seen(smiling + one)) for one in noise])[20:]
+    far_apart = np.array([restless.solve(seen(smiling + one), dt_s=1.0) for one in noise])[20:]
+    index = expression("mouthSmileLeft")
+    assert np.diff(read[:, index]).std() < 0.6 * np.diff(far_apart[:, index]).std()
+    lid = expression("eyeBlinkLeft")
+    before = calm.solve(seen(face()))[lid]
+    assert calm.solve(seen(face("eyeBlinkLeft", 1.0)))[lid] > before + 0.7
+
+
 def test_reset_forgets_the_person() -> None:
     solver = ExpressionSolver()
     once = [solver.solve(seen(face("jawOpen", w))) for w in (0, 0.3, 1)]

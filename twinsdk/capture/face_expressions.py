@@ -60,7 +60,8 @@ _PLAIN = 0.4
 _RISE_S = 90.0  # afterwards what somebody wears all the time becomes their neutral face
 _FALL_S = 0.5  # and what they relax below shows at once that it was none
 _SLACK = 0.05  # noise of the projection
-_SHAPE_S = 10.0
+_SHAPE_S = 10.0  # what no expression explains is shape: the mean of what was seen for that long
+_CALM_S = 0.09  # what changes little is averaged for that long, what changes much is shown at once
 _LONGEST_STEP_S = 0.5
 _TURN_UNIT = 0.5  # radians
 _MOST_TURNED = 1.3  # of that unit: beyond, nothing was seen
@@ -115,7 +116,8 @@ class ExpressionSolver:
     The neutral face is the mean of the first second's faces, less what the network finds plainly
     expressive in them against the canonical face. Afterwards it changes slowly, by shares of
     expressions (what somebody wears all the time) and by shape that no expression makes, kept
-    apart so that an expression held, and read a little too low, does not seep into it.
+    apart so that an expression held, and read a little too low, does not seep into it. What is
+    shown is averaged over a tenth of a second where it hardly changes.
     """
 
     def __init__(self) -> None:
@@ -134,6 +136,7 @@ class ExpressionSolver:
             )
             for side in ("Left", "Right")
         ]
+        self._shown: F32 | None = None
         self._asked = False
         self.reset()
 
@@ -144,6 +147,7 @@ class ExpressionSolver:
         self._share: F32 = np.zeros(len(EXPRESSION_NAMES), np.float32)
         self._seen_s = self._taken_s = 0.0
         self._told = False
+        self._shown = None
 
     def calibrate(self) -> None:
         """Take the faces of the next second for neutral, whatever they look like.
@@ -160,7 +164,7 @@ class ExpressionSolver:
         """
         self.reset()
         self._base = as_f32("neutral", neutral, self._network.canonical.shape)
-        self._seen_s = _SETTLE_S
+        self._seen_s = _SHAPE_S
 
     @property
     def settled(self) -> bool:
@@ -203,7 +207,17 @@ class ExpressionSolver:
         weights[self._unseen] = 0
         for gaze, lid in self._eyes:  # a lid that comes down takes the iris' points along
             weights[gaze] *= min(2 * (1 - weights[lid]), 1)
-        return weights
+        self._shown = self._calmed(weights, step_s)
+        return self._shown.copy()
+
+    def _calmed(self, weights: F32, step_s: float) -> F32:
+        """Return the weights averaged over time, the less the more they change."""
+        if self._shown is None:
+            return weights
+        change = weights - self._shown
+        share = np.clip(1 - np.exp(-step_s / _CALM_S) + np.abs(change), 0, 1)
+        calm: F32 = (self._shown + share * change).astype(np.float32)
+        return calm
 
     def _laid(self, face: ImageLandmarks) -> tuple[F32, F32]:
         width, _ = face.size_px
@@ -240,7 +254,7 @@ class ExpressionSolver:
         fall = np.where(raw < 0, np.clip(along + _SLACK, -1, 0), 0) * step_s / _FALL_S
         # It cannot fall below what was taken in: nobody wears less than nothing.
         self._share = np.clip(self._share + rise + fall, -self._worn, 1).astype(np.float32)
-        rate = np.float32(step_s / _SHAPE_S)
+        rate = np.float32(step_s / min(self._seen_s, _SHAPE_S))
         unexplained: F32 = (flat - along @ self._basis).reshape(-1, 3).astype(np.float32)
         self._base = self._base + rate * unexplained
 
