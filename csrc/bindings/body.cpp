@@ -1,5 +1,5 @@
-// The body solver and turning rotations; twinsdk/core/body_solver.py and turning.py check shapes
-// in words before.
+// The body solver, turning rotations and completion; twinsdk/core/body_solver.py, turning.py and
+// twinsdk/motion/fitting/solve.py come before.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,6 +9,7 @@
 
 #include "arrays.hpp"
 #include "twinsdk/body_solver.hpp"
+#include "twinsdk/completion.hpp"
 #include "twinsdk/turning.hpp"
 
 namespace twinsdk {
@@ -128,9 +129,77 @@ void BindGlide(const Array<double>& given, double step_s, double min_hz, double 
          at.mutable_data(), velocity.mutable_data(), speed.mutable_data()});
 }
 
+constexpr py::ssize_t kBodyPoints = 33, kHandPoints = 21;
+
+std::unique_ptr<CompletionPlan> BuildCompleter(
+    const Array<std::int32_t>& parents, const Array<std::int32_t>& body_points,
+    const Array<std::int32_t>& palm_points, const Array<std::int32_t>& chains,
+    const Array<std::int32_t>& finger_joints, const Array<std::int32_t>& pairs,
+    const Array<std::int32_t>& singles, const Array<double>& palms, const Array<double>& straight,
+    const Array<double>& low, const Array<double>& high, const Array<double>& numbers) {
+  Expect(body_points.size() == 6 && palm_points.size() == 4 && chains.size() == 20, "points");
+  Expect(finger_joints.size() == 30 && pairs.size() == 10 && singles.size() == 4, "joints");
+  Expect(palms.size() == 18 && straight.size() == 15, "palms, straight");
+  Expect(low.size() == 45 && high.size() == 45 && numbers.size() == 11, "low, high, numbers");
+  const auto below = [](const Array<std::int32_t>& rows, py::ssize_t count, const char* what) {
+    for (py::ssize_t i = 0; i < rows.size(); ++i) {
+      Expect(rows.data()[i] >= 0 && rows.data()[i] < count, what);
+    }
+  };
+  const py::ssize_t joints = parents.size();
+  for (py::ssize_t j = 0; j < joints; ++j) {
+    Expect(parents.data()[j] >= -1 && parents.data()[j] < joints, "parents");
+  }
+  below(finger_joints, joints, "finger_joints"), below(pairs, joints, "pairs");
+  below(singles, joints, "singles");
+  below(palm_points, kHandPoints, "palm_points"), below(chains, kHandPoints, "chains");
+  below(body_points, kBodyPoints, "body_points");
+  return std::make_unique<CompletionPlan>(
+      CompletionPlan{Numbers(parents), Numbers(body_points), Numbers(palm_points), Numbers(chains),
+                     Numbers(finger_joints), Numbers(pairs), Numbers(singles), Numbers(palms),
+                     Numbers(straight), Numbers(low), Numbers(high), Numbers(numbers)});
+}
+
+void BindComplete(const CompletionPlan& plan, Array<double>& world, const Array<double>& points,
+                  const MaybeArray<double>& left, const MaybeArray<double>& right,
+                  const MaybeArray<double>& head, const MaybeArray<double>& gaze,
+                  const Array<bool>& shown, const Array<double>& size_px, Array<double>& rotations,
+                  Array<double>& trust) {
+  const auto joints = static_cast<py::ssize_t>(plan.parents.size());
+  Expect(world.size() == 9 * joints && rotations.size() == 4 * joints, "world, rotations");
+  Expect(points.size() == 3 * kBodyPoints, "points");
+  for (const MaybeArray<double>* hand : {&left, &right}) {
+    Expect(!*hand || (*hand)->size() == 3 * kHandPoints, "hands");
+  }
+  Expect(!head || head->size() == 9, "head");
+  Expect(!gaze || gaze->size() == 6, "gaze");
+  Expect(shown.size() == 2 && size_px.size() == 2 && trust.size() == 2, "shown, size_px, trust");
+  Complete(plan, {world.mutable_data(),
+                  points.data(),
+                  {DataOrNull(left), DataOrNull(right)},
+                  DataOrNull(head),
+                  DataOrNull(gaze),
+                  shown.data(),
+                  size_px.data(),
+                  rotations.mutable_data(),
+                  trust.mutable_data()});
+}
+
 }  // namespace
 
 void AddBody(py::module_& m) {
+  py::class_<CompletionPlan>(m, "Completer")
+      .def(py::init(&BuildCompleter), py::kw_only(), py::arg("parents").noconvert(),
+           py::arg("body_points").noconvert(), py::arg("palm_points").noconvert(),
+           py::arg("chains").noconvert(), py::arg("finger_joints").noconvert(),
+           py::arg("pairs").noconvert(), py::arg("singles").noconvert(),
+           py::arg("palms").noconvert(), py::arg("straight").noconvert(),
+           py::arg("low").noconvert(), py::arg("high").noconvert(), py::arg("numbers").noconvert())
+      .def("complete", &BindComplete, py::arg("world").noconvert(), py::arg("points").noconvert(),
+           py::arg("left").noconvert(), py::arg("right").noconvert(), py::arg("head").noconvert(),
+           py::arg("gaze").noconvert(), py::arg("shown").noconvert(),
+           py::arg("size_px").noconvert(), py::arg("rotations").noconvert(),
+           py::arg("trust").noconvert());
   py::class_<Guarded>(m, "BodySolver")
       .def(py::init(&Build), py::kw_only(), py::arg("unknowns"), py::arg("segments"),
            py::arg("parents").noconvert(), py::arg("unknown").noconvert(),

@@ -65,6 +65,37 @@ def two_bone(
     lower: _F32,
 ) -> None: ...
 
+class Completer:
+    def __init__(
+        self,
+        *,
+        parents: _I32,
+        body_points: _I32,
+        palm_points: _I32,
+        chains: _I32,
+        finger_joints: _I32,
+        pairs: _I32,
+        singles: _I32,
+        palms: _F64,
+        straight: _F64,
+        low: _F64,
+        high: _F64,
+        numbers: _F64,
+    ) -> None: ...
+    def complete(
+        self,
+        world: _F64,
+        points: _F64,
+        left: _F64 | None,
+        right: _F64 | None,
+        head: _F64 | None,
+        gaze: _F64 | None,
+        shown: npt.NDArray[np.bool_],
+        size_px: _F64,
+        rotations: _F64,
+        trust: _F64,
+    ) -> None: ...
+
 class BodySolver:
     def __init__(
         self,

@@ -23,7 +23,13 @@ from twinsdk.motion.vectors import (
 )
 
 __all__ = [
+    "CHAINS",
     "FINGERS",
+    "HIGH",
+    "LOW",
+    "PALM_NUMBERS",
+    "REST_PALMS",
+    "STRAIGHT",
     "choose_palms",
     "palm_rotations",
     "relaxed_fingers",
@@ -38,6 +44,10 @@ _TWIST_SHARE = 0.5
 _TWIST_LIMIT = 1.85
 _SMALL_HAND_TRUST = 0.8
 _AGREEMENT = (-0.5, 0.2)  # cosines of the turn between a hand's own palm and the body's
+_LARGE_PX = (30.0, 80.0)  # palms that are small and large on the image
+_POSSIBLE = (1.85, 2.45)  # radians: what a palm can be twisted against its forearm, and cannot
+PALM_NUMBERS = (_TWIST_SHARE, _TWIST_LIMIT, _SMALL_HAND_TRUST, *_AGREEMENT, *_LARGE_PX, *_POSSIBLE)
+"""Those numbers, as the compiled kernel takes them."""
 
 _WRIST = REST["leftHand"]
 _INDEX = REST["leftIndexProximal"] - _WRIST
@@ -45,7 +55,7 @@ _MIDDLE = REST["leftMiddleProximal"] - _WRIST
 _LITTLE = REST["leftLittleProximal"] - _WRIST
 _MIRROR = np.array([[1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])
 
-_CHAINS = np.array(
+CHAINS = np.array(
     [
         [HAND[f"{finger}{joint}"] for joint in joints]
         for finger, joints in (
@@ -59,17 +69,17 @@ _CHAINS = np.array(
 )
 
 _THUMB = unit(REST["leftThumbProximal"] - REST["leftThumbMetacarpal"])
-_STRAIGHT = np.stack([_THUMB, *([np.array([1.0, 0.0, 0.0])] * 4)])  # (5, 3) rest directions
+STRAIGHT = np.stack([_THUMB, *([np.array([1.0, 0.0, 0.0])] * 4)])  # (5, 3) rest directions
 
 # Rotation vectors, radians, left hand: curling turns about -Z, spreading about Y. Index 0 is the
 # thumb, which is given a box about its own rest direction.
 _THUMB_BOX = np.array([[0.8, 0.8, 0.8], [0.6, 0.9, 0.6], [0.6, 1.2, 0.6]])
-_LOW = np.zeros((3, 5, 3))
-_HIGH = np.zeros((3, 5, 3))
-_LOW[:, 0], _HIGH[:, 0] = -_THUMB_BOX, _THUMB_BOX
-_LOW[0, 1:], _HIGH[0, 1:] = (0.0, -0.4, -1.75), (0.0, 0.4, 0.5)
-_LOW[1, 1:], _HIGH[1, 1:] = (0.0, 0.0, -1.95), (0.0, 0.0, 0.1)
-_LOW[2, 1:], _HIGH[2, 1:] = (0.0, 0.0, -1.4), (0.0, 0.0, 0.2)
+LOW = np.zeros((3, 5, 3))
+HIGH = np.zeros((3, 5, 3))
+LOW[:, 0], HIGH[:, 0] = -_THUMB_BOX, _THUMB_BOX
+LOW[0, 1:], HIGH[0, 1:] = (0.0, -0.4, -1.75), (0.0, 0.4, 0.5)
+LOW[1, 1:], HIGH[1, 1:] = (0.0, 0.0, -1.95), (0.0, 0.0, 0.1)
+LOW[2, 1:], HIGH[2, 1:] = (0.0, 0.0, -1.4), (0.0, 0.0, 0.2)
 
 # A hand that hangs at rest, radians about -Z: first, second and third joint.
 _RELAXED = {
@@ -88,8 +98,11 @@ def palm_frame(along: Array, across: Array) -> Array:
     return columns(x, y, cross(x, y))
 
 
-_BODY_PALM = palm_frame((_INDEX + _LITTLE) / 2, _INDEX - _LITTLE).T
-_HAND_PALM = palm_frame(_MIDDLE, _INDEX - _LITTLE).T
+# Of a palm told by the body's points, and by a hand's own.
+REST_PALMS = (
+    palm_frame((_INDEX + _LITTLE) / 2, _INDEX - _LITTLE).T,
+    palm_frame(_MIDDLE, _INDEX - _LITTLE).T,
+)
 
 
 def palm_rotations(wrist: Array, index: Array, little: Array, middle: Array | None) -> Array:
@@ -103,9 +116,9 @@ def palm_rotations(wrist: Array, index: Array, little: Array, middle: Array | No
     """
     across = (index - little) * _MIRROR
     if middle is None:
-        along, rest = (index + little) / 2 - wrist, _BODY_PALM
+        along, rest = (index + little) / 2 - wrist, REST_PALMS[0]
     else:
-        along, rest = middle - wrist, _HAND_PALM
+        along, rest = middle - wrist, REST_PALMS[1]
     mirrored = palm_frame(along * _MIRROR, across) @ rest
     return _mirrored_back(mirrored)
 
@@ -123,11 +136,11 @@ def choose_palms(forearms: Array, body: Array, hands: Array, size_px: Array) -> 
         hands: (2, 3, 3) palms from the hands' own points.
         size_px: (2,) length of each palm on the image; 0 for a hand without points of its own.
     """
-    large = smoothstep(size_px, 30.0, 80.0)
+    large = smoothstep(size_px, *_LARGE_PX)
     # trace = 1 + 2 cos(angle between)
     together = ((body * hands).sum((-1, -2)) - 1) / 2
     agree = smoothstep(together, *_AGREEMENT) * (size_px > 0)
-    possible = 1 - smoothstep(np.abs(twist_about_x(forearms, hands)), 1.85, 2.45)
+    possible = 1 - smoothstep(np.abs(twist_about_x(forearms, hands)), *_POSSIBLE)
     trust = (large + (1 - large) * _SMALL_HAND_TRUST * agree) * possible
     share = trust[:, None, None]
     mixed = body + share * (hands - body)
@@ -172,14 +185,14 @@ def solve_fingers(points: Array, palms: Array) -> Array:
         palms: (2, 3, 3) world rotations of the hands.
     """
     local = (points @ palms) * _MIRROR[:, None, :]
-    chains = local[:, _CHAINS]
+    chains = local[:, CHAINS]
     bones = unit(chains[:, :, 1:] - chains[:, :, :-1])  # (2, 5, 3 bones, 3)
     vectors = np.zeros((2, 3, 5, 3))
     frame = np.broadcast_to(np.eye(3), (2, 5, 3, 3))
     for k in range(3):
         seen = (bones[:, :, k, None, :] @ frame)[:, :, 0]
-        swing = arc_angle_vector(_STRAIGHT, seen)
-        vectors[:, k] = np.minimum(np.maximum(swing, _LOW[k]), _HIGH[k])
+        swing = arc_angle_vector(STRAIGHT, seen)
+        vectors[:, k] = np.minimum(np.maximum(swing, LOW[k]), HIGH[k])
         if k < 2:
             frame = frame @ rotation_of(vectors[:, k])
     vectors[1, ..., 1:] *= -1

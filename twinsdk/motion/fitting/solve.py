@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import atan2, cos, pi, sin, sqrt
+from typing import Any
 
 import numpy as np
 
-from twinsdk.core import quat
+from twinsdk.core import kernel, quat
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES, ImageLandmarks, Landmarks
 from twinsdk.errors import LandmarkError
 from twinsdk.motion.fitting.hands import (
+    CHAINS,
     FINGERS,
+    HIGH,
+    LOW,
+    PALM_NUMBERS,
+    REST_PALMS,
+    STRAIGHT,
     choose_palms,
     palm_rotations,
     share_twist,
@@ -182,7 +190,23 @@ def complete(
         expressions: (52,) weights; the eyes follow eyeLook*.
         palms: See there.
     """
-    world = world.copy()
+    world = np.array(world, np.float64, order="C")
+    gaze = None if expressions is None else gaze_vectors(np.asarray(expressions))
+    completer = _completer()
+    if completer is not None:
+        rotations, trust = np.empty((_COUNT, 4)), np.empty(2)
+        completer.complete(
+            world,
+            np.ascontiguousarray(points, np.float64),
+            *(None if hand is None else np.ascontiguousarray(hand) for hand in hands),
+            None if head is None else np.ascontiguousarray(head),
+            gaze,
+            np.ascontiguousarray(palms.shown, bool),
+            np.ascontiguousarray(palms.size_px, np.float64),
+            rotations,
+            trust,
+        )
+        return rotations, trust
     world[_TOE_JOINTS] = world[_FEET]
     forearms, shown, own, trust = _hands(points, hands, world[_LOWER[:2]], palms)
     world[_LOWER[:2]], world[_HANDS] = forearms, shown
@@ -197,10 +221,38 @@ def complete(
     parent[0] = np.eye(3)
     rotations[_DOWN_TO_HANDS] = quaternion_of(np.swapaxes(parent, -1, -2) @ world[_DOWN_TO_HANDS])
     _share_neck(rotations)
-    if expressions is not None:
-        rotations[_EYES] = quaternion_of_vector(gaze_vectors(np.asarray(expressions)))
+    if gaze is not None:
+        rotations[_EYES] = quaternion_of_vector(gaze)
     _fingers(rotations, hands, own)
     return rotations, trust
+
+
+@lru_cache(maxsize=1)
+def _completer() -> Any | None:
+    """Return the compiled `complete`, None where there is none and NumPy does it."""
+    module = kernel.compiled()
+    if module is None:
+        return None
+
+    def rows(*indices: Array) -> Array:
+        return np.ascontiguousarray(np.concatenate(indices), np.int32)
+
+    singles = joints("head", "neck", "jaw", "upperChest")
+    numbers = [*PALM_NUMBERS, NECK_SHARE, _NECK_LIMIT]
+    return module.Completer(
+        parents=rows(PARENTS),
+        body_points=rows(_WRISTS, _INDEXES, _PINKIES),
+        palm_points=rows(np.array([HAND[name] for name in _PALM])),
+        chains=rows(CHAINS.ravel()),
+        finger_joints=rows(_FINGER_JOINTS.ravel()),
+        pairs=rows(_LOWER[:2], _HANDS, _FEET, _TOE_JOINTS, _EYES),
+        singles=rows(singles),
+        palms=np.ascontiguousarray(REST_PALMS),
+        straight=STRAIGHT,
+        low=LOW,
+        high=HIGH,
+        numbers=np.array(numbers),
+    )
 
 
 def _hands(
