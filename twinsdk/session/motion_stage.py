@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["MotionStage", "Shown", "motion_model"]
 
 _FILLED_IN = 0.35  # confidence of joints that rules filled in
-_TURN_RAD_S2, _MOVE_M_S2 = 12.0, 4.0  # that fit and idling may be brought together with
+_TURN_RAD_S2, _MOVE_M_S2 = 24.0, 4.0  # that fit and idling may be brought together with
 _LEAST_S = 1e-3
 _HALF = 0.5  # share from which on a joint counts as made up
 _FINGERS = ("Metacarpal", "Proximal", "Intermediate", "Distal")
