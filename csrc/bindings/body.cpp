@@ -163,7 +163,8 @@ std::unique_ptr<CompletionPlan> BuildCompleter(
 void BindComplete(const CompletionPlan& plan, Array<double>& world, const Array<double>& points,
                   const MaybeArray<double>& left, const MaybeArray<double>& right,
                   const MaybeArray<double>& head, const MaybeArray<double>& gaze,
-                  const Array<bool>& shown, const Array<double>& size_px, Array<double>& rotations,
+                  const Array<bool>& shown, const Array<double>& size_px,
+                  const Array<double>& follow, MaybeArray<double>& held, Array<double>& rotations,
                   Array<double>& trust) {
   const auto joints = static_cast<py::ssize_t>(plan.parents.size());
   Expect(world.size() == 9 * joints && rotations.size() == 4 * joints, "world, rotations");
@@ -174,6 +175,7 @@ void BindComplete(const CompletionPlan& plan, Array<double>& world, const Array<
   Expect(!head || head->size() == 9, "head");
   Expect(!gaze || gaze->size() == 6, "gaze");
   Expect(shown.size() == 2 && size_px.size() == 2 && trust.size() == 2, "shown, size_px, trust");
+  Expect(follow.size() == 2 && (!held || held->size() == 8), "follow, held");
   Complete(plan, {world.mutable_data(),
                   points.data(),
                   {DataOrNull(left), DataOrNull(right)},
@@ -181,6 +183,8 @@ void BindComplete(const CompletionPlan& plan, Array<double>& world, const Array<
                   DataOrNull(gaze),
                   shown.data(),
                   size_px.data(),
+                  follow.data(),
+                  MutableOrNull(held),
                   rotations.mutable_data(),
                   trust.mutable_data()});
 }
@@ -198,7 +202,8 @@ void AddBody(py::module_& m) {
       .def("complete", &BindComplete, py::arg("world").noconvert(), py::arg("points").noconvert(),
            py::arg("left").noconvert(), py::arg("right").noconvert(), py::arg("head").noconvert(),
            py::arg("gaze").noconvert(), py::arg("shown").noconvert(),
-           py::arg("size_px").noconvert(), py::arg("rotations").noconvert(),
+           py::arg("size_px").noconvert(), py::arg("follow").noconvert(),
+           py::arg("held").noconvert(), py::arg("rotations").noconvert(),
            py::arg("trust").noconvert());
   py::class_<Guarded>(m, "BodySolver")
       .def(py::init(&Build), py::kw_only(), py::arg("unknowns"), py::arg("segments"),

@@ -129,7 +129,7 @@ class Hand {
     double* palm_at = job_.world + 9 * plan_.pairs[2 + side_];
     const Mat forearm = MatAt(forearm_at);
     double trust = 0;
-    const Mat palm = Chosen(forearm, &trust);
+    const Mat palm = Held(forearm, Chosen(forearm, &trust));
     if (!job_.shown[side_]) {
       Write(forearm, palm_at);
       return trust;
@@ -201,6 +201,20 @@ class Hand {
     const Vec x = Unit(mixed.Column(0));
     const Vec y = Unit(mixed.Column(1) - Dot(x, mixed.Column(1)) * x);
     return Columns(x, y, Cross(x, y));
+  }
+
+  // Follows the palm against the forearm: what trackers of hands get wrong comes and goes.
+  Mat Held(const Mat& forearm, const Mat& palm) const {
+    if (job_.held == nullptr) return palm;
+    double* held = job_.held + 4 * side_;
+    const double follow = job_.shown[side_] ? job_.follow[side_] : 1;
+    const Quat was = {held[0], held[1], held[2], held[3]};
+    const Vec off = ToVector(Multiply(Conjugate(was), QuatOf(Product(Transposed(forearm), palm))));
+    Quat now = Multiply(was, FromVector(follow * off));
+    const double size =
+        std::sqrt(now[0] * now[0] + now[1] * now[1] + now[2] * now[2] + now[3] * now[3]);
+    for (int k = 0; k < 4; ++k) held[k] = now[k] = now[k] / size;
+    return Product(forearm, MatOf(now));
   }
 
   const CompletionPlan& plan_;

@@ -37,11 +37,14 @@ def test_the_kernel_gives_the_rotations_of_numpy(monkeypatch, found, face):
         how = {
             "head": head,
             "expressions": rng.random(52) if face else None,
-            "palms": Palms(shown=rng.random(2) < 0.8, size_px=rng.uniform(5, 120, 2)),
         }
-        rotations, trust = complete(world, points, hands, **how)
-        wanted, believed = in_numpy(monkeypatch, world, points, hands, **how)
+        palms = {"shown": rng.random(2) < 0.8, "size_px": rng.uniform(5, 120, 2)}
+        held = quat.normalize(rng.normal(size=(2, 4)))
+        kept = [Palms(**palms, follow=np.array([0.3, 0.8]), held=held.copy()) for _ in range(2)]
+        rotations, trust = complete(world, points, hands, palms=kept[0], **how)
+        wanted, believed = in_numpy(monkeypatch, world, points, hands, palms=kept[1], **how)
         np.testing.assert_allclose(trust, believed, atol=1e-9)
+        assert np.degrees(quat.angle(kept[0].held, kept[1].held)).max() < 1e-4
         assert np.degrees(quat.angle(rotations, wanted)).max() < 1e-4
 
 
@@ -60,3 +63,22 @@ def test_fingers_of_a_hand_not_given_stay_at_rest():
     moved = np.degrees(quat.angle(rotations, np.array([0.0, 0, 0, 1])))
     assert moved[JOINT["leftIndexProximal"]] > 1
     assert moved[JOINT["rightIndexProximal"]] == 0
+
+
+def test_a_palm_that_is_followed_goes_its_share_of_the_way():
+    world, points, hands = somebody(np.random.default_rng(3))
+
+    def against_forearm(palms):
+        rotations, _ = complete(
+            world, points, tuple(hands), head=None, expressions=None, palms=palms
+        )
+        arm = rotations[JOINT["leftLowerArm"]], rotations[JOINT["leftHand"]]
+        return quat.multiply(*arm)
+
+    still = np.tile([0.0, 0.0, 0.0, 1.0], (2, 1))
+    there = against_forearm(Palms())
+    held = against_forearm(Palms(follow=np.zeros(2), held=still.copy()))
+    half = against_forearm(Palms(follow=np.full(2, 0.5), held=still.copy()))
+    whole = np.degrees(quat.angle(held, there))
+    assert whole > 20
+    assert np.degrees(quat.angle(held, half)) == pytest.approx(whole / 2, rel=1e-6)

@@ -92,6 +92,8 @@ class Completer:
         gaze: _F64 | None,
         shown: npt.NDArray[np.bool_],
         size_px: _F64,
+        follow: _F64,
+        held: _F64 | None,
         rotations: _F64,
         trust: _F64,
     ) -> None: ...

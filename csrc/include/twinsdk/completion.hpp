@@ -33,6 +33,8 @@ struct CompletionJob {
   const double* gaze;      // (2, 3) rotation vectors or none
   const bool* shown;       // (2)
   const double* size_px;   // (2)
+  const double* follow;    // (2) in [0, 1], how far a palm goes on from where it is held
+  double* held;            // (2, 4) in and out, xyzw forearm_from_palm, or none
   double* rotations;       // (J, 4) out, xyzw
   double* trust;           // (2) out
 };

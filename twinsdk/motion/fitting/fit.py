@@ -21,14 +21,15 @@ from twinsdk.motion.fitting.gravity import CameraPitch
 from twinsdk.motion.fitting.head import NeutralFace, face_rotation, line_of_sight
 from twinsdk.motion.fitting.learnt import Learnt
 from twinsdk.motion.fitting.limits import speed_limits
+from twinsdk.motion.fitting.palms import STIFFEST, FollowedHands
 from twinsdk.motion.fitting.person import OwnSkeleton
-from twinsdk.motion.fitting.points import BODY, FACE_POINTS, HAND, JOINT
+from twinsdk.motion.fitting.points import BODY, FACE_POINTS, JOINT
 from twinsdk.motion.fitting.presence import Presence, group_confidence
 from twinsdk.motion.fitting.rest import GROUP_OF_JOINT, GROUPS, idle_rotations, upright_thigh
 from twinsdk.motion.fitting.root import RootFollower, lowest_sole
 from twinsdk.motion.fitting.sides import Sides
-from twinsdk.motion.fitting.solve import Palms, complete, points_of
-from twinsdk.motion.vectors import smoothstep, turn_x, turn_y
+from twinsdk.motion.fitting.solve import complete, points_of
+from twinsdk.motion.vectors import turn_x, turn_y
 
 __all__ = ["BodyFitter", "Fit", "FitConfig"]
 
@@ -131,6 +132,7 @@ class BodyFitter:
         self._pitch = CameraPitch(fixed_deg=self.config.camera_pitch_deg)
         self._neutral = NeutralFace()
         self._sides = Sides()
+        self._hands = FollowedHands()
         self._half_width = float(np.tan(np.radians(self.config.fov_deg) / 2))
         self._estimator = BodyEstimator(height_m=self.config.height_m)
         self._root = RootFollower()
@@ -142,6 +144,7 @@ class BodyFitter:
             self._presence,
             self._filter,
             self._sides,
+            self._hands,
             self._pitch,
             self._neutral,
             self._estimator,
@@ -150,8 +153,6 @@ class BodyFitter:
         ):
             part.reset()
         self._good = self._idle.copy()
-        self._hand_trust = np.ones(2)
-        self._hand_haste = np.ones(2)
         self._expressions = np.zeros(EXPRESSION_COUNT, np.float32)
         self._last_ns: int | None = None
         self._last: Fit | None = None
@@ -237,7 +238,7 @@ class BodyFitter:
     def _look(
         self, seen: Array, hands: tuple[Array | None, Array | None], face: bool, step_s: float
     ) -> None:
-        found = np.array([hand is not None for hand in hands]) * (self._hand_trust > _TRUSTED)
+        found = np.array([hand is not None for hand in hands]) * self._hands.believed
         confidence = group_confidence(seen, found, face)
         if self._last is None:
             self._presence.start(confidence)
@@ -260,20 +261,20 @@ class BodyFitter:
         turned = [None if hand is None else hand @ world.T for hand in hands]
         joints = np.zeros((len(GROUP_OF_JOINT), 3, 3))
         joints[ROWS] = upright @ estimate.world
-        hand_px = _palm_px(observation)
         rotations, trust = complete(
             joints,
             points @ world.T,
             (turned[0], turned[1]),
             head=self._head(observation.image_face, step_s),
             expressions=observation.expressions,
-            palms=Palms(shown=present[_PALMS], size_px=hand_px),
+            palms=self._hands.palms(
+                observation, present[_PALMS], step_s, anew=self._last is None or self._unseen_s > 0
+            ),
         )
-        self._hand_trust = np.where([h is None for h in hands], 1.0, trust)
-        self._hand_haste = _STIFFEST + (1 - _STIFFEST) * smoothstep(hand_px, *_SMALL_HAND_PX)
+        self._hands.believe(hands, trust)
         fresh = present[GROUP_OF_JOINT]
-        fresh[_FINGERS_OF[0]] &= trust[0] > _TRUSTED
-        fresh[_FINGERS_OF[1]] &= trust[1] > _TRUSTED
+        fresh[_FINGERS_OF[0]] &= self._hands.believed[0]
+        fresh[_FINGERS_OF[1]] &= self._hands.believed[1]
         self._good = np.where(fresh[:, None], rotations, self._good)
 
     def _head(self, face: ImageLandmarks | None, step_s: float) -> Array | None:
@@ -339,9 +340,9 @@ class BodyFitter:
 
     def _haste(self) -> Array:
         """Return how quickly each of `GROUPS` follows (16,): what is less sure is held stiller."""
-        haste = _STIFFEST + (1 - _STIFFEST) * self._presence.confidence
+        haste = STIFFEST + (1 - STIFFEST) * self._presence.confidence
         hands = [*_FINGERS, *_PALMS]
-        haste[hands] = np.minimum(haste[hands], np.tile(self._hand_haste, 2))
+        haste[hands] = np.minimum(haste[hands], np.tile(self._hands.haste, 2))
         haste = haste * np.maximum(self._estimator.stillness.of_groups(), _AT_REST)
         # What is fading moves by its weight, which is smooth already.
         return np.where(self._presence.seen, haste, 1.0)
@@ -374,16 +375,6 @@ def _upright_in_itself(points: Array) -> bool:
     return bool(trunk @ neck > -_HANGING * np.sqrt((trunk @ trunk) * (neck @ neck)))
 
 
-def _palm_px(observation: Observation) -> Array:
-    """Return the length of each palm on the image (2,), pixels; without an image, large."""
-    out = np.full(2, 1e3)
-    for side, image in enumerate((observation.image_left_hand, observation.image_right_hand)):
-        if image is not None:
-            span = (image.uv[_KNUCKLE] - image.uv[0]) * image.size_px
-            out[side] = float(np.hypot(span[0], span[1]))
-    return out
-
-
 def _pictured(points: Array) -> ImageLandmarks:
     """Return where points (33, 3) would lie on a picture: for trackers that give none."""
     away = _USUAL_M - points[:, 2]
@@ -392,9 +383,5 @@ def _pictured(points: Array) -> ImageLandmarks:
 
 
 _USUAL_M = 3.0
-_KNUCKLE = HAND["middleMcp"]
-_TRUSTED = 0.25
-_STIFFEST = 0.25
-_SMALL_HAND_PX = (15.0, 60.0)  # palms of few pixels are held still, of many follow at once
 _MAIN = [i for i, name in enumerate(GROUPS) if not name.endswith(("Fingers", "Palm", "Foot"))]
 _FINGERS_OF = [GROUPS.index(f"{side}Fingers") == GROUP_OF_JOINT for side in ("left", "right")]

@@ -12,6 +12,7 @@ import numpy as np
 from twinsdk.core import kernel, quat
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES, ImageLandmarks, Landmarks
+from twinsdk.core.turning import turned, turns_between
 from twinsdk.errors import LandmarkError
 from twinsdk.motion.fitting.hands import (
     CHAINS,
@@ -30,7 +31,7 @@ from twinsdk.motion.fitting.head import NECK_SHARE, face_rotation, gaze_vectors,
 from twinsdk.motion.fitting.limbs import solve_feet, solve_limbs
 from twinsdk.motion.fitting.points import BODY, HAND, HEAD_POINTS, JOINT, PARENTS, joints
 from twinsdk.motion.fitting.torso import solve_torso
-from twinsdk.motion.vectors import quaternion_of, quaternion_of_vector, unit
+from twinsdk.motion.vectors import matrix_of, quaternion_of, quaternion_of_vector, unit
 
 __all__ = ["Palms", "complete", "fit_landmarks", "points_of", "solve"]
 
@@ -84,10 +85,14 @@ class Palms:
     Attributes:
         shown: (2,) whether each hand's palm may turn the forearm.
         size_px: (2,) length of each palm on the image; a large one is believed more.
+        follow: (2,) in [0, 1], how far each palm that is shown goes on from where it is held.
+        held: (2, 4) xyzw where each is held against its forearm, moved on in place; None: nowhere.
     """
 
     shown: Array = field(default_factory=lambda: np.ones(2, bool))
     size_px: Array = field(default_factory=lambda: np.full(2, 1e3))
+    follow: Array = field(default_factory=lambda: np.ones(2))
+    held: Array | None = None
 
 
 def fit_landmarks(
@@ -203,6 +208,8 @@ def complete(
             gaze,
             np.ascontiguousarray(palms.shown, bool),
             np.ascontiguousarray(palms.size_px, np.float64),
+            palms.follow,
+            palms.held,
             rotations,
             trust,
         )
@@ -271,6 +278,11 @@ def _hands(
         found = np.array([hand is not None for hand in hands])
         shown, trust = choose_palms(forearms, body, own, np.where(found, palms.size_px, 0.0))
         own = np.where(found[:, None, None], own, body)
+    if palms.held is not None:
+        seen = quaternion_of(np.swapaxes(forearms, -1, -2) @ shown)
+        off = turns_between(palms.held, seen)
+        palms.held[:] = turned(palms.held, np.where(palms.shown, palms.follow, 1.0)[:, None] * off)
+        shown = forearms @ matrix_of(palms.held)
     keep = np.asarray(palms.shown, bool)[:, None, None]
     return (
         np.where(keep, share_twist(forearms, shown), forearms),
