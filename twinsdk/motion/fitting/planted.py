@@ -6,6 +6,8 @@ is let go at once when the picture shows it move, so steps and jumps are free.
 
 from __future__ import annotations
 
+from math import hypot
+
 import numpy as np
 
 from twinsdk.core.arrays import Array
@@ -21,6 +23,7 @@ _FEET = np.array(
         for side in ("left", "right")
     ]
 )
+_ROWS = _FEET.tolist()
 _RESTS_M_S, _MOVES_M_S = 0.30, 0.50
 _AWAY_M = 0.06  # points this far from where they are held have left it
 _RAISED_M = 0.15  # above the other foot: in the air
@@ -29,27 +32,72 @@ _HELD_M = 0.015  # deviation of a held point
 _SETTLE_HZ = 1.0  # how fast the place of a hold follows what is seen
 _SPEED_HZ = 7.0
 _SEEN = 0.4
+_NEAREST_M = 0.3
 _UP = np.array([0.0, 1.0, 0.0])
 
 
-class PlantedFeet:
-    """Remembers where both feet stand.
+class _Foot:
+    """One foot, in plain numbers: on three points they are five times faster than arrays."""
 
-    Attributes:
-        held: (2,) whether each foot stands.
-    """
+    def __init__(self) -> None:
+        self.held = False
+        self._rested_s = 0.0
+        self._rays: list[list[float]] | None = None
+        self._seen = [False] * 3
+        self._velocity = (0.0, 0.0)
+        self.places: list[list[float]] = []
+
+    def look(
+        self,
+        rays: list[list[float]],
+        seen: list[bool],
+        places: list[list[float]],
+        *,
+        low: bool,
+        step_s: float,
+    ) -> None:
+        """Take another frame: points on the picture, which are seen, in space; if it is low."""
+        before, self._rays = self._rays, rays
+        # An ankle may be in the picture when the toes are below it.
+        both = [a and b for a, b in zip(seen, self._seen, strict=True)]
+        self._seen = seen
+        if before is None or not step_s > 0:
+            return
+        away = [_far(place) for place in places]
+        x, y = _apart(rays, before, away, both)
+        follows = float(blend_amount(_SPEED_HZ, step_s))
+        u, v = self._velocity
+        self._velocity = (u + follows * (x / step_s - u), v + follows * (y / step_s - v))
+        speed = hypot(*self._velocity)
+        told = seen[0] and any(both) and low
+        self._rested_s = self._rested_s + step_s if told and speed < _RESTS_M_S else 0.0
+        if self.held:
+            at = [[p[0] / _far(p), p[1] / _far(p)] for p in self.places]
+            off = hypot(*_apart(rays, at, away, seen))
+            self.held = told and speed < _MOVES_M_S and off < _AWAY_M
+        elif self._rested_s > _REST_S:
+            self.held, self.places = True, [list(place) for place in places]
+        if self.held:
+            settle = float(blend_amount(_SETTLE_HZ, step_s))
+            for place, now in zip(self.places, places, strict=True):
+                for axis in range(3):
+                    place[axis] += settle * (now[axis] - place[axis])
+
+
+class PlantedFeet:
+    """Remembers where both feet stand."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
         """No foot stands."""
-        self.held = np.zeros(2, bool)
-        self._rested_s = np.zeros(2)
-        self._rays: Array | None = None
-        self._seen = np.zeros((2, 3), bool)
-        self._velocity = np.zeros((2, 2))
-        self._places = np.zeros((2, 3, 3))
+        self._feet = (_Foot(), _Foot())
+
+    @property
+    def held(self) -> Array:
+        """Whether each foot stands (2,)."""
+        return np.array([foot.held for foot in self._feet])
 
     def anchors(
         self, rays: Array, sure: Array, last: Array, step_s: float, up: Array = _UP
@@ -64,35 +112,33 @@ class PlantedFeet:
             up: (3,) away from the ground, camera axes.
         """
         out = np.zeros((len(rays), 6))
-        feet, seen = rays[_FEET], sure[_FEET] > _SEEN
-        before, self._rays = self._rays, feet
-        # An ankle may be in the picture when the toes are below it.
-        both, self._seen = seen & self._seen, seen
-        if before is None or not step_s > 0:
-            return out
+        seen = (sure[_FEET] > _SEEN).tolist()
         places = last[_FEET]
-        away = np.maximum(-places[..., 2], 0.3)
-        moved = _mean((feet - before) * away[..., None], both) / step_s
-        self._velocity += blend_amount(_SPEED_HZ, step_s) * (moved - self._velocity)
-        speed = np.sqrt((self._velocity**2).sum(-1))
-        low = (places @ up).min(1)
-        told = seen[:, 0] & both.any(1) & (low < low.min() + _RAISED_M)
-        self._rested_s = np.where((speed < _RESTS_M_S) & told, self._rested_s + step_s, 0.0)
-        begins = ~self.held & (self._rested_s > _REST_S)
-        self._places[begins] = places[begins]
-        held_at = self._places[..., :2] / np.maximum(-self._places[..., 2:], 0.3)
-        off = np.sqrt((_mean((feet - held_at) * away[..., None], seen) ** 2).sum(-1))
-        self.held = begins | (self.held & (speed < _MOVES_M_S) & (off < _AWAY_M) & told)
-        settle = blend_amount(_SETTLE_HZ, step_s) * self.held
-        self._places += settle[:, None, None] * (places - self._places)
-        for foot in np.flatnonzero(self.held):
-            points = _FEET[foot][seen[foot]]
-            out[points, :3] = self._places[foot][seen[foot]]
-            out[points, 3:] = 1 / _HELD_M
+        lowest = (places @ up).min(1).tolist()
+        floor = min(lowest)
+        flat, deep = rays[_FEET].tolist(), places.tolist()
+        for i, foot in enumerate(self._feet):
+            foot.look(flat[i], seen[i], deep[i], low=lowest[i] < floor + _RAISED_M, step_s=step_s)
+            if foot.held and step_s > 0:
+                points = [p for p, there in zip(_ROWS[i], seen[i], strict=True) if there]
+                out[points, :3] = [
+                    p for p, there in zip(foot.places, seen[i], strict=True) if there
+                ]
+                out[points, 3:] = 1 / _HELD_M
         return out
 
 
-def _mean(values: Array, chosen: Array) -> Array:
-    """Return the means (2, D) of values (2, 3, D) over the points chosen (2, 3)."""
-    count = np.maximum(chosen.sum(1), 1)[:, None]
-    return np.asarray((values * chosen[..., None]).sum(1) / count)
+def _far(place: list[float]) -> float:
+    return max(-place[2], _NEAREST_M)
+
+
+def _apart(
+    rays: list[list[float]], other: list[list[float]], away: list[float], chosen: list[bool]
+) -> tuple[float, float]:
+    """Return by how many metres the chosen points lie apart on the picture, their mean."""
+    x = y = 0.0
+    for (u, v), (s, t), far, there in zip(rays, other, away, chosen, strict=True):
+        if there:
+            x, y = x + far * (u - s), y + far * (v - t)
+    count = max(sum(chosen), 1)
+    return x / count, y / count
