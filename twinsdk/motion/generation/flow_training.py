@@ -16,22 +16,16 @@ import numpy as np
 import torch
 
 from twinsdk.core.arrays import Array
-from twinsdk.core.clock import now_ns
 from twinsdk.core.files import existing_file
-from twinsdk.errors import FormatError, UsageError, ValueRangeError
+from twinsdk.errors import FormatError, UsageError
 from twinsdk.motion.generation.flow import shapes_of
 from twinsdk.motion.generation.flow_data import Batch, FlowData, bases_of, straight, tracked
 from twinsdk.motion.generation.flow_network import FlowConfig, FlowNetwork, losses, surprise
-from twinsdk.motion.training.checkpoint import (
-    Average,
-    Parts,
-    Progress,
-    load_checkpoint,
-    save_checkpoint,
-)
+from twinsdk.motion.training.checkpoint import Average, Parts, Progress
 from twinsdk.motion.training.corpus import read_packed
 from twinsdk.motion.training.curves import Curves
-from twinsdk.motion.training.settings import config_hash, filled, toml_of
+from twinsdk.motion.training.run import TrainingRun
+from twinsdk.motion.training.settings import RunConfig, config_hash, filled, toml_of
 
 __all__ = [
     "GeneratorConfig",
@@ -42,66 +36,28 @@ __all__ = [
 ]
 
 _DEV_BATCHES = 4
-_CHECKPOINT = "checkpoint.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorConfig:
+class GeneratorConfig(RunConfig):
     """How the generator is trained.
 
     Attributes:
-        data: Packed motion sets; the order belongs to their hash.
-        dev_subjects: Subjects kept for choosing where a set has no split of its own.
-        folder: Where checkpoint and curves go.
-        seed: Of everything that is drawn.
-        minutes: Wall time after which training is done, pauses not counted.
-        steps: Batches after which it is done, whichever comes first.
         batch: Windows a batch.
-        learning_rate: Largest, after `warmup` batches; it falls to a fiftieth along a cosine.
-        warmup: Batches of linear rise.
-        weight_decay: Of AdamW.
-        clip: Largest norm of the gradient.
-        averaging: Decay of the averaged weights, which are the ones kept.
-        checkpoint_minutes: Between checkpoints; each also measures dev.
-        precision: "float32" or "bfloat16" (products only).
-        threads: Of torch.
-        tensorboard: Write event files, if the package is there.
-        wandb_project: Name of a Weights & Biases project; empty for none.
         network: Sizes.
     """
 
-    data: tuple[str, ...] = ()
-    dev_subjects: tuple[str, ...] = ()
     folder: str = "generator-run"
-    seed: int = 0
     minutes: float = 30.0
-    steps: int = 1_000_000
-    batch: int = 256
-    learning_rate: float = 1e-3
     warmup: int = 200
     weight_decay: float = 0.02
-    clip: float = 1.0
     averaging: float = 0.999
     checkpoint_minutes: float = 2.0
-    precision: str = "float32"
-    threads: int = 1
-    tensorboard: bool = False
-    wandb_project: str = ""
+    batch: int = 256
     network: FlowConfig = field(default_factory=FlowConfig)
 
-    def __post_init__(self) -> None:
-        checks = (
-            ("data", bool(self.data), "at least one packed motion set"),
-            ("minutes", self.minutes > 0, "above 0"),
-            ("batch", 2 <= self.batch <= 65536, "2 to 65536"),
-            ("learning_rate", 0 < self.learning_rate < 1, "0 to 1"),
-            ("averaging", 0 <= self.averaging < 1, "0 to 1"),
-            ("precision", self.precision in ("float32", "bfloat16"), "float32 or bfloat16"),
-            ("threads", self.threads >= 1, "1 or more"),
-        )
-        for name, ok, wanted in checks:
-            if not ok:
-                raise ValueRangeError(f"{name}: expected {wanted}, got {getattr(self, name)}")
+    def _checks(self) -> tuple[tuple[str, bool, str], ...]:
+        return (("batch", 2 <= self.batch <= 65536, "2 to 65536"),)
 
 
 def read_generator(path: str | Path, **changes: Any) -> GeneratorConfig | None:
@@ -164,21 +120,25 @@ def train_generator(
         ),
         Progress(config=config_hash(config), data=corpus.sha256),
     )
-    checkpoint = folder / _CHECKPOINT
-    if not run.resume(checkpoint):
+    if not run.resume():
         network.begin(*straight(data))
     report(
         f"{corpus.minutes('train'):.0f} min to train on, {corpus.minutes('dev'):.0f} dev; "
-        f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters; "
+        f"{run.parameters() / 1e6:.2f} M parameters; "
         f"from batch {run.progress.step}"
     )
     with Curves(folder, config, active=True) as curves:
-        run.loop(checkpoint, curves, report)
-    return checkpoint
+        run.loop(curves, report)
+    return run.checkpoint
 
 
-class _Run:
-    """One training run: network, data and how far it is."""
+class _Run(TrainingRun[FlowNetwork]):
+    """The generator's."""
+
+    config: GeneratorConfig
+    unit = "batches"
+    shown_every = 50
+    least = 0.02
 
     def __init__(
         self,
@@ -188,65 +148,16 @@ class _Run:
         dev: FlowData,
         at: Progress,
     ) -> None:
-        self.config, self.parts, self.data, self.dev, self.progress = config, parts, data, dev, at
+        super().__init__(config, parts, at)
+        self.data, self.dev = data, dev
 
-    def resume(self, checkpoint: Path) -> bool:
-        if not checkpoint.exists():
-            return False
-        found = load_checkpoint(checkpoint, self.parts)
-        if (found.config, found.data) != (self.progress.config, self.progress.data):
-            raise FormatError(
-                "checkpoint: made with other settings or data; choose another folder or remove it: "
-                f"{checkpoint}"
-            )
-        self.progress = found
-        return True
+    def held_out(self) -> dict[str, float]:
+        """Return the losses on dev, see `held_out`."""
+        return held_out(self.parts.network, [self.dev.draw(i, 1024) for i in range(_DEV_BATCHES)])
 
-    def loop(self, checkpoint: Path, curves: Curves, report: Callable[[str], None]) -> None:
-        progress = self.progress
-        saved = progress.seconds
-        sums: dict[str, float] = {}
-        while not self._done():
-            begun = now_ns()
-            for name, value in self._step().items():
-                sums[name] = sums.get(name, 0.0) + value
-            progress.step += 1
-            progress.seconds += (now_ns() - begun) / 1e9
-            if progress.step % 50 == 0 or self._done():
-                count = (progress.step - 1) % 50 + 1
-                curves.add(progress, self._rate(), {n: v / count for n, v in sums.items()})
-                sums = {}
-            if progress.seconds - saved > 60 * self.config.checkpoint_minutes or self._done():
-                saved = progress.seconds
-                found = self.measure()
-                curves.dev(progress, found)
-                report(f"{progress.seconds / 60:.1f} min, {progress.step} batches: {found}")
-                save_checkpoint(checkpoint, self.parts, progress)
-
-    def measure(self) -> dict[str, float]:
-        """Return what the averaged network loses on dev."""
-        network = self.parts.network
-        self.parts.average.swap(network)
-        network.eval()
-        found = held_out(network, [self.dev.draw(i, 1024) for i in range(_DEV_BATCHES)])
-        network.train()
-        self.parts.average.swap(network)
-        return found
-
-    def _done(self) -> bool:
-        return (
-            self.progress.step >= self.config.steps
-            or self.progress.seconds >= 60 * self.config.minutes
-        )
-
-    def _rate(self) -> float:
-        c, p = self.config, self.progress
-        gone = min(max(p.seconds / (60 * c.minutes), p.step / c.steps), 1.0)
-        rise = min((p.step + 1) / c.warmup, 1.0)
-        return float(c.learning_rate * rise * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * gone))))
-
-    def _step(self) -> dict[str, float]:
-        config, network, optimiser = self.config, self.parts.network, self.parts.optimiser
+    def advance(self) -> dict[str, float]:
+        """Train on one batch."""
+        config, network = self.config, self.parts.network
         torch.manual_seed(config.seed * 1_000_003 + self.progress.step)
         batch = self.data.draw(self.progress.step, config.batch)
         told, z = torch.from_numpy(batch.told), torch.from_numpy(batch.z)
@@ -255,18 +166,12 @@ class _Run:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
             terms = losses(network, told, z, torch.randn_like(z), share)
         loss = terms["likelihood"] + terms["velocity"]
-        for group in optimiser.param_groups:
-            group["lr"] = self._rate()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
         parts: dict[bool, list[torch.nn.Parameter]] = {True: [], False: []}
         for name, parameter in network.named_parameters():
             parts[name.startswith(("gauss", "skip"))].append(parameter)
         # Each by itself, or a wild window of one would still the other.
-        norm = sum(torch.nn.utils.clip_grad_norm_(part, config.clip) for part in parts.values())
-        if np.isfinite(float(norm)):  # a bad batch is left out
-            optimiser.step()
-            self.parts.average.add(network)
+        self.descend(loss, parts.values())
+        self.progress.step += 1
         found = {name: float(value.detach()) for name, value in terms.items()}
         return {"loss": float(loss.detach()), **found}
 

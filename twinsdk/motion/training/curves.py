@@ -4,29 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from twinsdk.core.closing import Closing
 from twinsdk.errors import DependencyError
 from twinsdk.motion.training.checkpoint import Progress
+from twinsdk.motion.training.settings import RunConfig
 
 __all__ = ["Curves"]
-
-
-class Shown(Protocol):
-    """What settings say of curves."""
-
-    @property
-    def minutes(self) -> float:
-        """Wall time that the bar is full at."""
-
-    @property
-    def tensorboard(self) -> bool:
-        """Whether event files are wanted."""
-
-    @property
-    def wandb_project(self) -> str:
-        """Name of a Weights & Biases project; empty for none."""
 
 
 class Curves(Closing):
@@ -41,7 +26,7 @@ class Curves(Closing):
         DependencyError: One of them is wanted and not installed.
     """
 
-    def __init__(self, folder: Path, config: Shown, *, active: bool) -> None:
+    def __init__(self, folder: Path, config: RunConfig, *, active: bool) -> None:
         from tqdm import tqdm
 
         self._path = folder / "curves.jsonl" if active else None
@@ -92,7 +77,7 @@ def _board(folder: Path) -> Any:
     return SummaryWriter(str(folder / "tensorboard"))
 
 
-def _wandb(config: Shown) -> Any:
+def _wandb(config: RunConfig) -> Any:
     try:
         import wandb  # type: ignore[import-not-found]
     except ImportError as error:

@@ -14,34 +14,30 @@ from twinsdk.motion.model.network import NetworkConfig
 from twinsdk.motion.training.episodes import EpisodeConfig
 from twinsdk.motion.training.losses import Weights
 
-__all__ = ["TrainConfig", "config_hash", "filled", "read_config", "toml_of"]
+__all__ = ["RunConfig", "TrainConfig", "config_hash", "filled", "read_config", "toml_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """How a motion model is trained.
+class RunConfig:
+    """How any network is trained.
 
     Attributes:
         data: Packed motion sets; the order belongs to their hash.
         dev_subjects: Subjects kept for choosing where a set has no split of its own.
-        folder: Where takes, checkpoints and curves go.
+        folder: Where checkpoints and curves go, and what was filmed.
         seed: Of everything that is drawn.
         minutes: Wall time after which training is done, pauses not counted.
-        steps: Training windows after which it is done, whichever comes first.
-        window: Frames of a training window; an episode is cut into them.
-        learning_rate: Largest, after `warmup` windows; it falls to a twentieth along a cosine.
-        warmup: Windows of linear rise.
+        steps: Windows or batches after which it is done, whichever comes first.
+        learning_rate: Largest, after `warmup` steps of linear rise; it falls along a cosine.
+        warmup: See `learning_rate`.
         weight_decay: Of AdamW.
         clip: Largest norm of the gradient.
         averaging: Decay of the averaged weights, which are the ones kept.
-        film_seeds: One pass of simulated webcams over the clips each.
-        film_idle_share: Share of idle takes kept.
         checkpoint_minutes: Between checkpoints; each also measures dev.
-        precision: "float32" or "bfloat16" (mixed).
+        precision: "float32" or "bfloat16" (products only).
         threads: Of torch.
         tensorboard: Write event files, if the package is there.
         wandb_project: Name of a Weights & Biases project; empty for none.
-        network, episodes, weights: Of the parts.
     """
 
     data: tuple[str, ...] = ()
@@ -50,38 +46,62 @@ class TrainConfig:
     seed: int = 0
     minutes: float = 60.0
     steps: int = 1_000_000
-    window: int = 40
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 1e-3
     warmup: int = 100
     weight_decay: float = 0.01
     clip: float = 1.0
     averaging: float = 0.998
-    film_seeds: tuple[int, ...] = (1, 2)
-    film_idle_share: float = 0.3
     checkpoint_minutes: float = 5.0
     precision: str = "float32"
     threads: int = 1
     tensorboard: bool = False
     wandb_project: str = ""
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    episodes: EpisodeConfig = field(default_factory=EpisodeConfig)
-    weights: Weights = field(default_factory=Weights)
 
     def __post_init__(self) -> None:
         checks = (
             ("data", bool(self.data), "at least one packed motion set"),
             ("minutes", self.minutes > 0, "above 0"),
-            ("window", 8 <= self.window <= self.episodes.frames, "8 to episodes.frames"),
-            ("window", self.episodes.frames % self.window == 0, "a divisor of episodes.frames"),
-            ("window", self.window % 4 == 0, "a multiple of 4"),
             ("learning_rate", 0 < self.learning_rate < 1, "0 to 1"),
             ("averaging", 0 <= self.averaging < 1, "0 to 1"),
             ("precision", self.precision in ("float32", "bfloat16"), "float32 or bfloat16"),
             ("threads", self.threads >= 1, "1 or more"),
+            *self._checks(),
         )
         for name, ok, wanted in checks:
             if not ok:
                 raise ValueRangeError(f"{name}: expected {wanted}, got {getattr(self, name)}")
+
+    def _checks(self) -> tuple[tuple[str, bool, str], ...]:
+        """Return the names of fields of one's own, whether they are right, and what is."""
+        return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(RunConfig):
+    """How a motion model is trained.
+
+    Attributes:
+        window: Frames of a training window; an episode is cut into them.
+        film_seeds: One pass of simulated webcams over the clips each.
+        film_idle_share: Share of idle takes kept.
+        network, episodes, weights: Of the parts.
+    """
+
+    learning_rate: float = 1.5e-3
+    window: int = 40
+    film_seeds: tuple[int, ...] = (1, 2)
+    film_idle_share: float = 0.3
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    episodes: EpisodeConfig = field(default_factory=EpisodeConfig)
+    weights: Weights = field(default_factory=Weights)
+
+    def _checks(self) -> tuple[tuple[str, bool, str], ...]:
+        frames = self.episodes.frames
+        return (
+            ("window", 8 <= self.window <= frames, "8 to episodes.frames"),
+            ("window", frames % self.window == 0, "a divisor of episodes.frames"),
+            ("window", self.window % 4 == 0, "a multiple of 4"),
+        )
 
 
 def read_config(path: str | Path, **changes: Any) -> TrainConfig:

@@ -17,32 +17,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from twinsdk.core.clock import now_ns
-from twinsdk.errors import FormatError
 from twinsdk.motion.model.body import INDEX, JOINTS
 from twinsdk.motion.model.network import MotionNetwork
-from twinsdk.motion.training.checkpoint import (
-    Average,
-    Parts,
-    Progress,
-    load_checkpoint,
-    save_checkpoint,
-)
+from twinsdk.motion.training.checkpoint import Average, Parts, Progress
 from twinsdk.motion.training.corpus import Corpus, read_packed
 from twinsdk.motion.training.curves import Curves
 from twinsdk.motion.training.dev import measure_dev
 from twinsdk.motion.training.episodes import Episode, Episodes
 from twinsdk.motion.training.losses import Targets, tracking_loss
+from twinsdk.motion.training.run import CHECKPOINT, TrainingRun
 from twinsdk.motion.training.settings import TrainConfig, config_hash
 from twinsdk.motion.training.takes import Take, film, read_takes, write_takes
 
 __all__ = ["CHECKPOINT", "train"]
 
-CHECKPOINT = "checkpoint.npz"
 _DEV_EPISODES = 2
 _CENTRAL = (
     "hips",
@@ -78,25 +69,26 @@ def train(config: TrainConfig, *, report: Callable[[str], None] = lambda _: None
     if world > 1 and rank == 0:
         torch.distributed.barrier()
     run = _Run(config, corpus, takes, rank=rank, world=world)
-    checkpoint = folder / CHECKPOINT
-    run.resume(checkpoint)
+    run.resume()
     report(
         f"{corpus.minutes('train'):.0f} min to train on, {corpus.minutes('dev'):.0f} dev, "
         f"{len(takes)} takes; {run.parameters() / 1e6:.2f} M parameters; "
         f"from window {run.progress.step}"
     )
     with Curves(folder, config, active=rank == 0) as curves:
-        run.loop(checkpoint, curves, report)
-    return checkpoint
+        run.loop(curves, report)
+    return run.checkpoint
 
 
-class _Run:
-    """One training run: networks, data and how far it is."""
+class _Run(TrainingRun[MotionNetwork]):
+    """The motion model's."""
+
+    config: TrainConfig
 
     def __init__(
         self, config: TrainConfig, corpus: Corpus, takes: list[Take], *, rank: int, world: int
     ) -> None:
-        self.config, self.rank, self.world = config, rank, world
+        self.rank, self.world = rank, world
         clips = corpus.clips
         train_index = {i for i, clip in enumerate(clips) if clip.split == "train"}
         self.episodes = Episodes(
@@ -119,63 +111,27 @@ class _Run:
             weight_decay=config.weight_decay,
             betas=(0.9, 0.99),
         )
-        self.parts = Parts(
-            network=network, optimiser=optimiser, average=Average(network, config.averaging)
+        average = Average(network, config.averaging)
+        super().__init__(
+            config,
+            Parts(network=network, optimiser=optimiser, average=average),
+            Progress(config=config_hash(config), data=corpus.sha256),
         )
-        self.progress = Progress(config=config_hash(config), data=corpus.sha256)
         weights = [1.5 if name in _CENTRAL else 1.0 for name in JOINTS]
         weights[INDEX["leftToes"]] = weights[INDEX["rightToes"]] = 0.5
         self.joint_weights = torch.tensor(weights) * len(weights) / sum(weights)
 
-    def parameters(self) -> int:
-        return sum(p.numel() for p in self.parts.network.parameters())
+    @property
+    def leads(self) -> bool:
+        """Whether this is the first process."""
+        return self.rank == 0
 
-    def resume(self, checkpoint: Path) -> None:
-        if not checkpoint.exists():
-            return
-        found = load_checkpoint(checkpoint, self.parts)
-        if (found.config, found.data) != (self.progress.config, self.progress.data):
-            raise FormatError(
-                "checkpoint: made with other settings or data; choose another folder or remove it: "
-                f"{checkpoint}"
-            )
-        self.progress = found
+    def held_out(self) -> dict[str, float]:
+        """Return the tracker's errors on dev, see `dev.measure_dev`."""
+        drawn = [self.dev.draw(i) for i in range(_DEV_EPISODES)]
+        return measure_dev(self.parts.network, drawn)
 
-    def loop(self, checkpoint: Path, curves: Curves, report: Callable[[str], None]) -> None:
-        config, progress = self.config, self.progress
-        saved = progress.seconds
-        while not self._done():
-            begun = now_ns()
-            self._seed()
-            terms = self._episode(self.episodes.draw(progress.episode * self.world + self.rank))
-            progress.episode += 1
-            progress.seconds = self._agreed(progress.seconds + (now_ns() - begun) / 1e9)
-            curves.add(progress, self._rate(), terms)
-            if progress.seconds - saved > 60 * config.checkpoint_minutes or self._done():
-                saved = progress.seconds
-                if self.rank == 0:
-                    found = self.measure()
-                    curves.dev(progress, found)
-                    report(f"{progress.seconds / 60:.1f} min, {progress.step} windows: {found}")
-                    save_checkpoint(checkpoint, self.parts, progress)
-
-    def measure(self) -> dict[str, float]:
-        """Return the averaged tracker's errors on dev, see `dev.measure_dev`."""
-        network = self.parts.network
-        self.parts.average.swap(network)
-        network.eval()
-        found = measure_dev(network, [self.dev.draw(i) for i in range(_DEV_EPISODES)])
-        network.train()
-        self.parts.average.swap(network)
-        return found
-
-    def _done(self) -> bool:
-        return (
-            self.progress.step >= self.config.steps
-            or self.progress.seconds >= 60 * self.config.minutes
-        )
-
-    def _agreed(self, seconds: float) -> float:
+    def agreed(self, seconds: float) -> float:
         """Return the first process's time: rate and end hang on it, and must be everybody's."""
         if self.world == 1:
             return seconds
@@ -183,15 +139,25 @@ class _Run:
         torch.distributed.broadcast(shared, src=0)
         return float(shared)
 
+    def share_gradients(self) -> None:
+        """Average the gradients over all processes."""
+        if self.world == 1:
+            return
+        for parameter in self.parts.network.parameters():
+            if parameter.grad is not None:
+                torch.distributed.all_reduce(parameter.grad)
+                parameter.grad /= self.world
+
     def _seed(self) -> None:
         seed = (self.config.seed * 1_000_003 + self.progress.episode) * 64 + self.rank
         torch.manual_seed(seed)
 
-    def _rate(self) -> float:
-        c, p = self.config, self.progress
-        gone = min(max(p.seconds / (60 * c.minutes), p.step / c.steps), 1.0)
-        rise = min((p.step + 1) / c.warmup, 1.0)
-        return float(c.learning_rate * rise * (0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * gone))))
+    def advance(self) -> dict[str, float]:
+        """Train on the windows of the next episode."""
+        self._seed()
+        terms = self._episode(self.episodes.draw(self.progress.episode * self.world + self.rank))
+        self.progress.episode += 1
+        return terms
 
     def _episode(self, episode: Episode) -> dict[str, float]:
         network = self.parts.network
@@ -209,7 +175,7 @@ class _Run:
             outputs = type(outputs)(**{n: v.float() for n, v in vars(outputs).items()})
             state = state.detach()
             loss, terms = tracking_loss(outputs, targets, self.config.weights, self.joint_weights)
-            self._update(loss)
+            self.descend(loss, [network.parameters()])
             terms["loss"] = float(loss.detach())
             self.progress.step += 1
             for name, value in terms.items():
@@ -220,22 +186,6 @@ class _Run:
         if self.config.precision == "bfloat16":
             return torch.autocast("cpu", dtype=torch.bfloat16)
         return nullcontext()
-
-    def _update(self, loss: Tensor) -> None:
-        network, optimiser = self.parts.network, self.parts.optimiser
-        for group in optimiser.param_groups:
-            group["lr"] = self._rate()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.world > 1:
-            for parameter in network.parameters():
-                if parameter.grad is not None:
-                    torch.distributed.all_reduce(parameter.grad)
-                    parameter.grad /= self.world
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), self.config.clip)
-        if torch.isfinite(norm):  # a bad batch is left out
-            optimiser.step()
-            self.parts.average.add(network)
 
 
 def _window(whole: dict[str, Tensor], part: slice) -> Targets:
