@@ -17,6 +17,7 @@ from twinsdk.errors import FormatError, NotHumanoidError, UsageError, ValueRange
 from twinsdk.motion.model import body
 from twinsdk.motion.model.network import MotionNetwork, NetworkConfig, Scan
 from twinsdk.motion.model.slots import STYLES, WIDTH, Source
+from twinsdk.motion.model.weights import from_checkpoint, layers_of, write_weights
 from twinsdk.motion.training import losses
 from twinsdk.motion.training.corpus import clips_of, mirror, read_packed, style_of
 from twinsdk.motion.training.episodes import EpisodeConfig, Episodes
@@ -115,6 +116,24 @@ def test_clips_are_cut_where_a_joint_flips_and_stand_on_the_floor():
     for piece in pieces:
         _, places = body.forward(piece.rotations, piece.root, piece.offsets)
         assert abs(places[:, body.FEET_TOES, 1].min() - 0.03) < 0.02
+
+
+def test_a_run_begins_with_the_weights_it_is_given_and_refuses_those_of_other_sizes(
+    packed, tmp_path
+):
+    first = train(tiny(packed, tmp_path / "first", film_seeds=()))
+    sizes, arrays, progress = from_checkpoint(first)
+    weights = tmp_path / "first.npz"
+    write_weights(weights, sizes, arrays, better=frozenset({"trackers"}), trained=progress)
+    still = {"film_seeds": (), "begin": str(weights), "learning_rate": 1e-12, "steps": 1}
+    second = train(tiny(packed, tmp_path / "second", **still))
+    given = layers_of(weights)
+    with np.load(second) as kept:
+        for name, value in given.items():
+            np.testing.assert_allclose(kept[f"tracker/weights/{name}"], value, atol=1e-7)
+    wider = {**still, "network": NetworkConfig(hidden=32, layers=2, future_rank=4)}
+    with pytest.raises(FormatError, match="begin: weights of other sizes"):
+        train(tiny(packed, tmp_path / "third", **wider))
 
 
 def test_a_clip_without_vrm_names_is_refused_in_words():

@@ -91,6 +91,21 @@ class RecurrentNetwork:
         scratch = 0 if self._isa == "numpy" else self._module.recurrent_scratch_size(**self.sizes)
         self._scratch = np.zeros(scratch, np.float32)
 
+    @property
+    def mean(self) -> F32:
+        """(width,) of the inputs."""
+        return self._weights["mean"]
+
+    @property
+    def scale(self) -> F32:
+        """(width,) by which inputs are multiplied after."""
+        return self._weights["scale"]
+
+    def layers(self) -> list[tuple[F32, F32]]:
+        """Return matrices (outputs, inputs) and biases (outputs,), in the network's order."""
+        sizes = reference.layer_sizes(**self.sizes)
+        return reference.unpacked(sizes, self._weights["matrices"], self._weights["biases"])
+
     def fresh_state(self, people: int) -> F32:
         """Return the state (people, layers, hidden) before the first frame."""
         return np.zeros((people, self.sizes["layers"], self.sizes["hidden"]), np.float32)

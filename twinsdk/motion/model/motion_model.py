@@ -24,12 +24,11 @@ from twinsdk.motion.model.person import NOTHING_READ, Body, Person, Read
 from twinsdk.motion.model.show import perform, show
 from twinsdk.motion.model.slots import STYLES, Seen, Source, encode
 from twinsdk.motion.model.step import MotionStep, Webcam
-from twinsdk.motion.model.weights import Weights, read_weights
+from twinsdk.motion.model.weights import Weights, read_weights, weights_path
 from twinsdk.motion.vectors import smoothstep
 
 __all__ = ["MotionModel", "MotionState"]
 
-_FOLDER = Path(__file__).parent
 _LEAST_S = 1 / 66  # quicker sources are answered with the last corrections on a fresh start
 _LONGEST_S = 0.5
 _PATIENCE_S = 0.6  # without a source, until the person moves on their own
@@ -97,8 +96,7 @@ class MotionModel:
             ModelMissingError: There are none.
             FormatError: They are damaged or for another version.
         """
-        path = _FOLDER / f"{name}.npz" if str(name) == "default" else Path(name)
-        return cls(read_weights(path), skeleton=skeleton, seed=seed, people=people)
+        return cls(read_weights(weights_path(name)), skeleton=skeleton, seed=seed, people=people)
 
     def step(
         self, source: Observation | Webcam | Trackers | None, dt_s: float | None = None

@@ -21,7 +21,15 @@ from twinsdk.motion.model.body import COUNT
 from twinsdk.motion.model.slots import WIDTH
 from twinsdk.motion.weights_file import read_sealed, write_sealed
 
-__all__ = ["WEIGHTS_VERSION", "Weights", "from_checkpoint", "read_weights", "write_weights"]
+__all__ = [
+    "WEIGHTS_VERSION",
+    "Weights",
+    "from_checkpoint",
+    "layers_of",
+    "read_weights",
+    "weights_path",
+    "write_weights",
+]
 
 WEIGHTS_VERSION = 1
 HEADS = 6 * COUNT + 4 + 4 + COUNT + (COUNT - 1)
@@ -46,6 +54,11 @@ class Weights:
     better: frozenset[str]
     about: Mapping[str, Any]
     sha256: str
+
+
+def weights_path(name: str | Path) -> Path:
+    """Return where weights lie: the package's by their name "default", others by their path."""
+    return Path(__file__).parent / "default.npz" if str(name) == "default" else Path(name)
 
 
 def write_weights(
@@ -128,10 +141,7 @@ def from_checkpoint(path: str | Path) -> tuple[dict[str, int], dict[str, Array],
                 if key.startswith("progress/")
             }
         layers = 1 + max(int(key.split(".")[1]) for key in own if key.startswith("blocks."))
-        order = ["enter"]
-        for k in range(layers):
-            order += [f"blocks.{k}.{part}" for part in ("gates", "out", "up", "down")]
-        order += ["leave", "heads", "narrow", "widen"]
+        order = _order(layers)
         for kind in ("weight", "bias"):
             own[f"heads.{kind}"] = np.concatenate([own[f"turns.{kind}"], own[f"others.{kind}"]])
         matrices, biases = packed([(own[f"{n}.weight"], own[f"{n}.bias"]) for n in order])
@@ -147,3 +157,27 @@ def from_checkpoint(path: str | Path) -> tuple[dict[str, int], dict[str, Array],
         "future": len(own["widen.bias"]),
     }
     return sizes, {"matrices": matrices, "biases": biases, **stats}, progress
+
+
+def layers_of(path: str | Path) -> dict[str, Array]:
+    """Return a weights file's layers by the trained network's names, float32.
+
+    Raises:
+        ModelMissingError, FormatError: See `read_weights`.
+    """
+    network = read_weights(path).network
+    out = {}
+    for name, (matrix, bias) in zip(_order(network.sizes["layers"]), network.layers(), strict=True):
+        parts = {name: slice(None)}
+        if name == "heads":
+            parts = {"turns": slice(6 * COUNT), "others": slice(6 * COUNT, None)}
+        for part, rows in parts.items():
+            out[f"{part}.weight"], out[f"{part}.bias"] = matrix[rows], bias[rows]
+    return {**out, "mean": network.mean, "scale": network.scale}
+
+
+def _order(layers: int) -> list[str]:
+    """Return the layers' names in the order they are packed in."""
+    parts = ("gates", "out", "up", "down")
+    blocks = [f"blocks.{k}.{part}" for k in range(layers) for part in parts]
+    return ["enter", *blocks, "leave", "heads", "narrow", "widen"]

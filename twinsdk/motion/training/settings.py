@@ -81,6 +81,8 @@ class TrainConfig(RunConfig):
     """How a motion model is trained.
 
     Attributes:
+        begin: Weights file that a new run starts from, of a network of the same sizes; "default" is
+            the package's, empty starts from nothing.
         window: Frames of a training window; an episode is cut into them.
         film_seeds: One pass of simulated webcams over the clips each.
         film_idle_share: Share of idle takes kept.
@@ -88,6 +90,7 @@ class TrainConfig(RunConfig):
     """
 
     learning_rate: float = 1.5e-3
+    begin: str = ""
     window: int = 40
     film_seeds: tuple[int, ...] = (1, 2)
     film_idle_share: float = 0.3
@@ -121,7 +124,16 @@ def read_config(path: str | Path, **changes: Any) -> TrainConfig:
 def config_hash(config: Any) -> str:
     """Return a hash of what decides the training, without where and how long it runs."""
     kept = asdict(config)
-    for name in ("folder", "minutes", "steps", "threads", "tensorboard", "wandb_project", "data"):
+    for name in (
+        "folder",
+        "minutes",
+        "steps",
+        "threads",
+        "tensorboard",
+        "wandb_project",
+        "data",
+        "begin",
+    ):
         kept.pop(name, None)
     return hashlib.sha256(repr(sorted(kept.items())).encode()).hexdigest()
 

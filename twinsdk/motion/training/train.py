@@ -20,8 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from twinsdk.errors import FormatError
 from twinsdk.motion.model.body import INDEX, JOINTS
 from twinsdk.motion.model.network import MotionNetwork
+from twinsdk.motion.model.weights import layers_of, weights_path
 from twinsdk.motion.training.checkpoint import Average, Parts, Progress
 from twinsdk.motion.training.corpus import Corpus, read_packed
 from twinsdk.motion.training.curves import Curves
@@ -104,7 +106,10 @@ class _Run(TrainingRun[MotionNetwork]):
             seed=9001,
         )
         network = MotionNetwork(config.network)
-        _standardise(network, self.episodes.draw(2**31))
+        if config.begin:
+            _begin(network, config.begin)
+        else:
+            _standardise(network, self.episodes.draw(2**31))
         optimiser = torch.optim.AdamW(
             network.parameters(),
             lr=config.learning_rate,
@@ -201,6 +206,18 @@ def _window(whole: dict[str, Tensor], part: slice) -> Targets:
             for name, value in whole.items()
         }
     )
+
+
+def _begin(network: MotionNetwork, name: str) -> None:
+    path = weights_path(name)
+    found = {key: torch.from_numpy(value) for key, value in layers_of(path).items()}
+    try:
+        network.load_state_dict(found)
+    except RuntimeError as error:
+        words = " ".join(str(error).split())[:200]
+        raise FormatError(
+            f"begin: weights of other sizes than [network] ({words}): {path}"
+        ) from error
 
 
 def _standardise(network: MotionNetwork, episode: Episode) -> None:
