@@ -91,6 +91,7 @@ class Person:
         pace: (22, 6) a second, how fast the corrections change.
         poses: The last two that were shown, feet held.
         tracked: (6,) which trackers there are.
+        feet_at: (4, 3) where feet and toes were before they were held, canonical metres.
     """
 
     body: Body
@@ -110,6 +111,7 @@ class Person:
     place: Array = field(default_factory=lambda: np.zeros(2))
     anchor: Array = field(default_factory=lambda: np.zeros(2))
     standing: Array = field(default_factory=lambda: np.zeros(4, bool))
+    feet_at: F32 | None = None
     blind_s: float = 0.0
     performer: Performer | None = None
     fitter: BodyFitter | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from twinsdk.core import quat
@@ -13,7 +15,15 @@ from twinsdk.motion.filters.footing import FootHolder
 from twinsdk.motion.fitting.rest import idle_rotations
 from twinsdk.motion.generation.performer import Performer
 from twinsdk.motion.model.analytic import HEAD
-from twinsdk.motion.model.body import COUNT, IN_HUMANOID, INDEX, forward, gram_schmidt, turn_y
+from twinsdk.motion.model.body import (
+    COUNT,
+    FEET_TOES,
+    IN_HUMANOID,
+    INDEX,
+    forward,
+    gram_schmidt,
+    turn_y,
+)
 from twinsdk.motion.model.person import NOTHING_READ, Person, Read
 from twinsdk.motion.model.slots import Seen, Source
 from twinsdk.motion.model.step import HORIZONS_S, MotionStep, Webcam
@@ -24,8 +34,13 @@ __all__ = ["perform", "show"]
 _HANDS = [TRACKER_NAMES.index("leftHand"), TRACKER_NAMES.index("rightHand")]
 _FEET = [TRACKER_NAMES.index("leftFoot"), TRACKER_NAMES.index("rightFoot")]
 _PULL_HZ = 1.5  # how quickly a webcam's place on the floor, which wavers in depth, is followed
-_STANDS, _LIFTS = 0.6, 0.35  # contact above which a foot stands, below which it no longer does
+_STANDS, _LIFTS = 0.5, 0.25  # contact above which a foot stands, below which it no longer does
 _FORGET_S = 0.7
+_SLACK_M = 0.12  # legs that nobody sees are known no better: a standing foot is left where it is
+# Log odds that a foot stands: of what the network says, speed and height; fitted to captured people
+# by `benchmarks/motion/contacts.py`.
+_SAID, _FAST, _HIGH, _USUAL = 0.84, 0.66, 2.57, -0.29
+_LEAST_M_S = 0.05
 _CALM_S = 0.1  # time constant with which a webcam's corrections are followed
 _CONFIDENT_M = 0.12  # an expected error that halves the confidence, nearly
 _STEADY, _STEADY_S = 0.9, 0.6  # their share in a forecast, and in what time they die away
@@ -80,12 +95,14 @@ def show(person: Person, seen: Seen, read: Read, dt_s: float) -> MotionStep:
         turns=quaternion_of(seen.tracker_rotations[0].astype(np.float64)),
     )
     held = person.held
+    if source != Source.WEBCAM:
+        read = replace(read, contacts=_contacts(person, read, whole, place, dt_s, changed))
     person.standing = np.where(
         person.standing, read.contacts > _LIFTS, read.contacts > _STANDS
     ).astype(bool)
     # A webcam shows feet well enough that holding them where they seem to stand makes them worse.
     if source != Source.WEBCAM and (held is None or not held.weights[0, _FEET].any()):
-        person.feet = person.feet or FootHolder(body.skeleton)
+        person.feet = person.feet or FootHolder(body.skeleton, slack_m=_SLACK_M / body.scale)
         whole = person.feet.step(whole, place, person.standing, dt_s)[0].astype(np.float32)
     return _finish(person, seen, read, whole, place, source)
 
@@ -213,6 +230,33 @@ def _with_own_ends(person: Person, webcam: Webcam, whole: F32, place: Array) -> 
         turned = quat.slerp(world[j], wanted[j], min(1.0, 2 * sure))
         whole[j] = quat.multiply(quat.conjugate(world[skeleton.parents[j]]), turned)
     return whole
+
+
+def _contacts(
+    person: Person, read: Read, whole: F32, place: F32, dt_s: float, changed: bool
+) -> F32:
+    """Return how surely feet and toes stand (4,), before they are held."""
+    skeleton = person.body.skeleton
+    feet = skeleton.forward(whole, place)[1][person.body.rows[FEET_TOES]] * person.body.scale
+    last, person.feet_at = person.feet_at, feet
+    if changed or last is None:
+        return read.contacts
+    return stand(read.contacts, np.hypot(*(feet - last)[:, ::2].T) / dt_s, feet[:, 1])
+
+
+def stand(said: F32, speed: Array, height: Array) -> F32:
+    """Return how surely feet stand of which `said` is what the network says, in [0, 1].
+
+    A foot in the air is high or moves, whatever is said of it.
+
+    Args:
+        said: (4,) in [0, 1].
+        speed: (4,) m/s over the floor.
+        height: (4,) metres.
+    """
+    sure = np.clip(said, 1e-4, 1 - 1e-4)
+    odds = _SAID * np.log(sure / (1 - sure)) - _FAST * np.log(speed + _LEAST_M_S)
+    return np.asarray(1 / (1 + np.exp(_HIGH * height - odds - _USUAL)), np.float32)
 
 
 def _finish(
