@@ -70,7 +70,7 @@ class EstimatorConfig:
     depth_share: float = 0.4
     turn_rad: float = 0.03
     turn_gain: float = 0.03
-    at_rest: float = 6.0
+    at_rest: float = 15.0
     root_m: float = 0.01
     root_gain: float = 0.03
     away_m: float = 0.01

@@ -14,6 +14,7 @@ from twinsdk.core.landmarks import BODY_NAMES, HAND_NAMES, ImageLandmarks, Landm
 from twinsdk.core.observation import Observation
 from twinsdk.core.pose import Pose
 from twinsdk.errors import ValueRangeError
+from twinsdk.motion.filters.average import PathMean
 from twinsdk.motion.filters.glide import GlideConfig, RotationGlide
 from twinsdk.motion.fitting.body import ROWS
 from twinsdk.motion.fitting.estimate import BodyEstimate, BodyEstimator
@@ -48,6 +49,7 @@ class FitConfig:
         fade_out_s: Seconds from what was last seen to rest.
         hold_s: Seconds a lost person's pose is held before it eases to rest.
         smoothing: Filter of the joint rotations.
+        evened_s: Seconds over which what comes out of it is averaged; half of them is its lag.
         camera_pitch_deg: How far the camera looks down; None learns it.
     """
 
@@ -59,6 +61,7 @@ class FitConfig:
     fade_out_s: float = 0.4
     hold_s: float = 0.7
     smoothing: GlideConfig = field(default_factory=lambda: GlideConfig(min_hz=1.5, gain=0.75))
+    evened_s: float = 0.025
     camera_pitch_deg: float | None = None
 
     def __post_init__(self) -> None:
@@ -68,6 +71,7 @@ class FitConfig:
             ("seen_above", 0 < self.unseen_below <= self.seen_above < 1, "0 < off <= on < 1"),
             ("fade_in_s", self.fade_in_s > 0 and self.fade_out_s > 0, "above 0 s"),
             ("hold_s", self.hold_s >= 0, "0 s or more"),
+            ("evened_s", 0 <= self.evened_s <= 1, "0 to 1 s"),
             ("camera_pitch_deg", abs(self.camera_pitch_deg or 0) <= 60, "-60 to 60 degrees"),
         )
         for name, ok, wanted in checks:
@@ -108,7 +112,7 @@ _FINGERS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers")]
 _PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
 _LONGEST_STEP_S = 1.0
 _MOVING = 0.3  # haste of the trunk; of somebody at rest for more than a second it is less
-_AT_REST = 0.2  # how quickly at least follows what has long been at rest, against what moves
+_AT_REST = 0.05  # how quickly at least follows what has long been at rest, against what moves
 
 
 class BodyFitter:
@@ -129,6 +133,7 @@ class BodyFitter:
             fade_out_s=self.config.fade_out_s,
         )
         self._filter = RotationGlide(self.config.smoothing)
+        self._mean = PathMean(self.config.evened_s)
         self._pitch = CameraPitch(fixed_deg=self.config.camera_pitch_deg)
         self._neutral = NeutralFace()
         self._sides = Sides()
@@ -143,6 +148,7 @@ class BodyFitter:
         for part in (
             self._presence,
             self._filter,
+            self._mean,
             self._sides,
             self._hands,
             self._pitch,
@@ -316,6 +322,9 @@ class BodyFitter:
             upright=self._pitch.upright(),
             step_s=step_s,
         )
+        # Rotations and root alike, or planted feet would slide.
+        evened = self._mean.step(np.append(smooth.ravel(), root), step_s)
+        smooth, root = quat.normalize(evened[:-3].reshape(-1, 4)), evened[-3:]
         sure = weights * self._presence.confidence * float(seen)
         fit = Fit(
             pose=Pose(
