@@ -22,7 +22,7 @@ import numpy as np
 from still_poses import SKIPPED, captured, designed
 
 from twinsdk.avatar import generate_avatar
-from twinsdk.capture.mediapipe_models import BodyFinder
+from twinsdk.capture.mediapipe_models import BodyFinder, FoundBody
 from twinsdk.capture.models import resolve_models
 from twinsdk.core import quat
 from twinsdk.core.avatar import Avatar
@@ -109,27 +109,39 @@ def photograph(number: int, frames: np.ndarray, count: int, finder: BodyFinder) 
         found = finder(picture)
         if not found:
             continue
-        axes = camera.axes().astype(np.float64) * np.array([[1.0], [1.0], [-1.0]])
-        rotations = pose.rotations[t].astype(np.float64)
-        rotations[0] = quat.multiply(quat.from_matrix(axes), rotations[0])
-        one = {
-            "joints": (joints[t] - camera.position) @ axes.T,
-            "rotations": rotations,
-            "uv": found[0].points[:, :2],
-            "depth": found[0].points[:, 2],
-            "world": found[0].world,
-            "visibility": found[0].visibility,
-            "fov_deg": fov,
-            "size_px": size,
-            "kind": kinds[t],
-            "shot": shot,
-        }
+        one = frame_of(found[0], joints[t], pose.rotations[t], camera)
+        one |= {"fov_deg": fov, "size_px": size, "kind": kinds[t], "shot": shot}
         for name, value in one.items():
             rows.setdefault(name, []).append(value)
     rest = np.linalg.norm(motion.skeleton.rest_translations[order], axis=-1)
+    return stacked(rows) | {"height_m": spec.height_m, "lengths": rest.astype(np.float32)}
+
+
+def frame_of(found: FoundBody, joints: np.ndarray, rotations: np.ndarray, camera: Camera) -> dict:
+    """Return what was seen in a picture and the truth behind it, see the module.
+
+    Args:
+        found: By the tracker.
+        joints: (J, 3) in the world.
+        rotations: (J, 4) the pose on the canonical skeleton.
+        camera: Took the picture.
+    """
+    axes = camera.axes().astype(np.float64) * np.array([[1.0], [1.0], [-1.0]])
+    rotations = rotations.astype(np.float64)
+    rotations[0] = quat.multiply(quat.from_matrix(axes), rotations[0])
+    return {
+        "joints": (joints - camera.position) @ axes.T,
+        "rotations": rotations,
+        "uv": found.points[:, :2],
+        "depth": found.points[:, 2],
+        "world": found.world,
+        "visibility": found.visibility,
+    }
+
+
+def stacked(rows: dict[str, list]) -> dict[str, np.ndarray]:
     arrays = {name: np.array(values) for name, values in rows.items()}
-    arrays = {k: a.astype(np.float32) if a.dtype == np.float64 else a for k, a in arrays.items()}
-    return arrays | {"height_m": spec.height_m, "lengths": rest.astype(np.float32)}
+    return {k: a.astype(np.float32) if a.dtype == np.float64 else a for k, a in arrays.items()}
 
 
 def poses(rng: np.random.Generator, frames: np.ndarray, count: int) -> tuple[MotionClip, list[str]]:
@@ -167,13 +179,13 @@ def framed(
     fov: float,
     rng: np.random.Generator,
 ) -> Camera:
-    """Return a camera with what the shot shows in view, give or take."""
+    """Return a camera with what the shot shows of the joints (..., J, 3) in view, give or take."""
     at = HUMANOID_NAMES.index
     tall = float(avatar.mesh.vertices[:, 1].max())
-    crown = joints[at("head")] + (joints[at("head")] - joints[at("neck")]) * 2
+    crown = joints[..., at("head"), :] * 3 - joints[..., at("neck"), :] * 2
     spread = 0.12 * tall
     if shot == "full":
-        rows = range(len(joints))
+        rows = range(len(HUMANOID_NAMES))
     elif shot == "knees":
         rows = [j for j, n in enumerate(HUMANOID_NAMES) if not n.endswith(("Foot", "Toes"))]
     elif shot == "waist":
@@ -181,9 +193,10 @@ def framed(
         spread = 0.2 * tall
     else:
         rows = [at(n) for n in ("chest", "leftUpperArm", "rightUpperArm", "head")]
-    cloud = np.concatenate([joints[list(rows)], crown[None]])
+    cloud = np.concatenate([joints[..., list(rows), :].reshape(-1, 3), crown.reshape(-1, 3)])
     if shot in ("waist", "bust"):
-        sides = joints[at("upperChest")] + np.array([[spread, 0, 0], [-spread, 0, 0]])
+        chest = joints[..., at("upperChest"), :].reshape(-1, 3).mean(0)
+        sides = chest + np.array([[spread, 0, 0], [-spread, 0, 0]])
         cloud = np.concatenate([cloud, sides])
     width, height = size
     upright = float(np.degrees(2 * np.arctan(np.tan(np.radians(fov) / 2) * height / width)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -117,13 +118,15 @@ class Examples:
             true=np.concatenate([rays * -z[..., None], z[..., None]], -1),
         )
 
-    def told(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return features (N, P, 6), what is wanted, shares told (N, P) and metres of a unit (N,).
+    def told(self) -> tuple[np.ndarray, ...]:
+        """Return what the network is told (N, P, 6) and (N, 3), what is wanted, shares, metres.
+
+        Shares (N, P) are how far each point is told, metres (N,) those of a unit.
 
         Wanted are (N, 3, P) in the network's unit: shifts right and up, and the correction of the
         tracker's depth.
         """
-        told, frame, flat, spread = features(self.rays, self.space, self.sure)
+        told, whole, frame, flat, spread = features(self.rays, self.space, self.sure)
         weight = told_share(self.sure)
         share = weight[:, TRUNK] + 1e-3
         share = share / share.sum(1, keepdims=True)
@@ -135,7 +138,7 @@ class Examples:
         shift = (there - flat) / spread[:, None, None]
         deep = z / metres[:, None] - told[..., 4]
         wanted = np.stack([shift[..., 0], shift[..., 1], deep], 1)
-        return told, wanted, weight, metres
+        return told, whole, wanted, weight, metres
 
 
 def joined(parts: list[Examples]) -> Examples:
@@ -143,8 +146,8 @@ def joined(parts: list[Examples]) -> Examples:
     return Examples(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
 
 
-def stills(path: str) -> Examples:
-    """Return the stills of one person; see `capture_stills.py`."""
+def stills(path: str | Path) -> Examples:
+    """Return the stills of one person or the frames of a sequence; see `capture_stills.py`."""
     data = np.load(path)
     width, height = data["size_px"].T[..., None, None].astype(np.float64)
     focal = width / 2 / np.tan(np.radians(data["fov_deg"].astype(np.float64)) / 2)[:, None, None]

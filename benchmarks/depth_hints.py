@@ -1,10 +1,11 @@
-"""Train the network of `motion.fitting.depth` on rendered stills and takes and simulated people.
+"""Train the network of `motion.fitting.depth` on rendered and simulated people.
 
-    python benchmarks/depth_hints.py MOTION.npz... --stills STILLS/ --takes TAKE.npz... --out O.npz
+    python benchmarks/depth_hints.py MOTION.npz... --stills STILLS/ --sequences SEQUENCES/ \
+        --takes TAKE.npz... --out O.npz
 
-Stills come from `capture_stills.py`; those of people that are kept are judged by, not trained on.
-Takes are few: there are few people in them. Simulated people without errors see to it that
-exact points are believed.
+Stills come from `capture_stills.py`, sequences from `capture_sequences.py`; those of people that
+are kept are judged by, not trained on. Takes are few: there are few people in them. Simulated
+people without errors see to it that exact points are believed.
 """
 
 from __future__ import annotations
@@ -20,32 +21,35 @@ import torch
 from depth_examples import HEAD, USED, Examples, filmed, hide, joined, simulated, stills
 from still_poses import SKIPPED, captured, designed
 
-WIDTH, BATCH, AHEAD = 256, 512, 20
+WIDTH, LAYERS, BATCH, AHEAD = 512, 3, 512, 20
+DROPPED = 0.1
 DESIGNED = 12000  # poses of the simulated people, and as many captured ones
 COUNT = len(USED)
-SHARES = {"stills": 0.65, "takes": 0.08, "simulated": 0.10, "clean": 0.17}
-JITTER = np.array([0.01, 0.01, 0.03, 0.03, 0.03, 0.0])  # of the features, by column
+SHARES = {"stills": 0.42, "sequences": 0.24, "takes": 0.08, "simulated": 0.08, "clean": 0.18}
+JITTER = np.array([0.01, 0.01, 0.03, 0.03, 0.03, 0.0])  # of a point's features
+WHOLE_JITTER = np.array([0.03, 0.03, 0.05])
 # The logs of Laplace's scales become those of standard deviations.
 TO_DEVIATION = np.repeat([0.0, np.log(2) / 2], (3 * COUNT, 2 * COUNT))
 POINTS = [i for i in range(COUNT) if i not in HEAD]
 
 
 class Network(torch.nn.Module):
-    """Three layers, two of them residual: shift right and up, depth, two log deviations a point."""
+    """A layer and residual ones: shift right and up, depth, two log deviations a point."""
 
     def __init__(self, told: int) -> None:
         super().__init__()
-        sizes = (told, WIDTH, WIDTH, WIDTH, 5 * COUNT)
+        sizes = (told, *[WIDTH] * (1 + LAYERS), 5 * COUNT)
         layers = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
         self.layers = torch.nn.ModuleList(layers)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, 5, P)."""
         soft = torch.nn.functional.leaky_relu
+        drop = torch.nn.functional.dropout
         x = soft(self.layers[0](x), 0.1)
-        for layer in self.layers[1:3]:
-            x = x + soft(layer(x), 0.1)
-        return self.layers[3](x).unflatten(-1, (5, COUNT))
+        for layer in self.layers[1:-1]:
+            x = x + soft(layer(drop(x, DROPPED, self.training)), 0.1)
+        return self.layers[-1](x).unflatten(-1, (5, COUNT))
 
 
 class Pool:
@@ -56,7 +60,7 @@ class Pool:
         self._rng = np.random.default_rng(seed)
 
     def draw(self, count: int) -> tuple[np.ndarray, ...]:
-        """Return features, wanted, told shares and metres in random order; see `Examples`."""
+        """Return features (N, 6 P + 3), wanted, shares told and metres in random order."""
         rng, total = self._rng, sum(SHARES[name] for name in self._parts)
         chosen = joined(
             [
@@ -70,7 +74,14 @@ class Pool:
         # Nobody tells the angle of view.
         usual = rng.random(len(chosen)) < 0.7
         chosen = chosen.zoomed(np.where(usual, 1.0, rng.uniform(0.8, 1.25, len(chosen))))
-        return chosen[rng.permutation(len(chosen))].told()
+        points, whole, *rest = chosen[rng.permutation(len(chosen))].told()
+        points = points + rng.normal(0, 1, points.shape) * JITTER * (points != 0)
+        whole = whole + rng.normal(0, 1, whole.shape) * WHOLE_JITTER
+        return flat_of(points, whole), *rest
+
+
+def flat_of(points: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.concatenate([points.reshape(len(points), -1), whole], 1)
 
 
 def loss_of(out: torch.Tensor, wanted: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
@@ -84,8 +95,8 @@ def loss_of(out: torch.Tensor, wanted: torch.Tensor, told: torch.Tensor) -> torc
 
 def judge(network: Network, given: Examples, mean: np.ndarray, scale: np.ndarray) -> str:
     """Return mean errors of depth and across, millimetres, of the network and the tracker."""
-    features, wanted, told, metres = given.told()
-    flat = features.reshape(len(features), -1)
+    points, whole, wanted, told, metres = given.told()
+    flat = flat_of(points, whole)
     with torch.no_grad():
         out = network(torch.from_numpy(((flat - mean) * scale).astype(np.float32))).numpy()
     mm, weight = 1e3 * metres[:, None], told[:, POINTS]
@@ -106,26 +117,22 @@ def train(
     *,
     steps: int,
     out: str,
-    begin: str | None = None,
-    report_every: int = 2000,
+    report_every: int = 1000,
 ) -> None:
     """Train, report on what is kept and write the weights, as an average over the steps."""
     torch.manual_seed(1)
     torch.set_num_threads(1)
-    rng, rate, start = np.random.default_rng(1), 2e-3, time.process_time()
-    told = pool.draw(6000)[0].reshape(-1, 6 * COUNT)
+    rate, start = 1.5e-3, time.process_time()
+    told = pool.draw(6000)[0]
     mean, scale = told.mean(0), 1 / (told.std(0) + 0.05)
-    network, best = Network(told.shape[1]), Network(told.shape[1])
-    if begin:
-        mean, scale = read(begin, network)
-    adam = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-3)
+    network, best = Network(told.shape[1]), Network(told.shape[1]).eval()
+    adam = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
     for step in range(steps):
         if step % AHEAD == 0:
             drawn = pool.draw(BATCH * AHEAD)
         rows = slice(step % AHEAD * BATCH, (step % AHEAD + 1) * BATCH)
         told, wanted, share = (array[rows] for array in drawn[:3])
-        told = told + rng.normal(0, 1, told.shape) * JITTER * (told != 0)
-        flat = (told.reshape(len(told), -1) - mean) * scale
+        flat = (told - mean) * scale
         x, y, w = (torch.from_numpy(a.astype(np.float32)) for a in (flat, wanted, share))
         for group in adam.param_groups:
             group["lr"] = rate * 0.5 * (1 + np.cos(np.pi * step / steps)) + 1e-5
@@ -145,24 +152,25 @@ def train(
             write(out, best, mean, scale)
 
 
-def read(path: str, network: Network) -> tuple[np.ndarray, np.ndarray]:
-    """Take a file's weights; return its mean and scale."""
-    stored = np.load(path)
-    with torch.no_grad():
-        for k, layer in enumerate(network.layers):
-            layer.weight.copy_(torch.from_numpy(stored[f"w{k}"].T.astype(np.float32)))
-            layer.bias.copy_(torch.from_numpy(stored[f"b{k}"].astype(np.float32)))
-        network.layers[3].bias.sub_(torch.from_numpy(TO_DEVIATION.astype(np.float32)))
-    return stored["mean"].astype(np.float64), stored["scale"].astype(np.float64)
-
-
 def write(path: str, network: Network, mean: np.ndarray, scale: np.ndarray) -> None:
     arrays = {"mean": mean, "scale": scale}
     for k, layer in enumerate(network.layers):
         arrays[f"w{k}"] = layer.weight.detach().numpy().T
         arrays[f"b{k}"] = layer.bias.detach().numpy()
-    arrays["b3"] = arrays["b3"] + TO_DEVIATION
+    last = f"b{LAYERS + 1}"
+    arrays[last] = arrays[last] + TO_DEVIATION
     np.savez_compressed(Path(path), **{name: a.astype(np.float16) for name, a in arrays.items()})
+
+
+def people(folder: Path) -> tuple[list[Examples], list[Examples]]:
+    """Return what is trained on and what is kept."""
+    found: tuple[list[Examples], list[Examples]] = ([], [])
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path) as data:
+            kept, count = bool(data["kept"]), len(data["frame" if "frame" in data else "uv"])
+        if count:
+            found[kept].append(stills(path))
+    return found
 
 
 def main() -> int:
@@ -171,29 +179,28 @@ def main() -> int:
     )
     parser.add_argument("motion", nargs="+")
     parser.add_argument("--stills", type=Path, required=True)
+    parser.add_argument("--sequences", type=Path, required=True)
     parser.add_argument("--takes", nargs="*", default=[])
     parser.add_argument("--out", required=True)
-    parser.add_argument("--begin", help="weights to go on from")
-    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--steps", type=int, default=6000)
     given = parser.parse_args()
     rng = np.random.default_rng(3)
     motion = captured(given.motion, lambda subject: subject not in SKIPPED)
     chosen = motion[rng.integers(0, len(motion), (2, DESIGNED))]
     motion = np.concatenate([chosen[0], [designed(rng, legs)[0] for legs in chosen[1]]])
-    people = [(np.load(path)["kept"], stills(path)) for path in sorted(given.stills.glob("*.npz"))]
+    (seen, kept), (moved, held) = (people(folder) for folder in (given.stills, given.sequences))
     parts = {
-        "stills": joined([one for kept, one in people if not kept]),
+        "stills": joined(seen),
+        "sequences": joined(moved),
         "simulated": joined([simulated(motion, rng, 5000, clean=False) for _ in range(8)]),
         "clean": joined([simulated(motion, rng, 5000, clean=True) for _ in range(6)]),
     }
     if given.takes:
         parts["takes"] = joined([filmed(path) for path in given.takes])
-    kept = [one for is_kept, one in people if is_kept]
-    judged = {"clean": simulated(motion, rng, 1000, clean=True)}
-    if kept:
-        judged["kept people"] = joined(kept)
+    judged = {"kept clean": simulated(motion, rng, 1000, clean=True)}
+    judged |= {"kept stills": joined(kept), "kept sequences": joined(held)}
     print({name: len(part) for name, part in (parts | judged).items()}, flush=True)
-    train(Pool(parts, 1), judged, steps=given.steps, out=given.out, begin=given.begin)
+    train(Pool(parts, 1), judged, steps=given.steps, out=given.out)
     return 0
 
 

@@ -7,14 +7,14 @@ reach, with elbows where they fall; legs stand, sit or step, or are a captured f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from twinsdk.core import quat
 from twinsdk.core.humanoid import HUMANOID_NAMES
 
-__all__ = ["SKIPPED", "captured", "designed"]
+__all__ = ["SKIPPED", "captured", "designed", "windows"]
 
 SKIPPED = {"013", "014", "015", "13", "09", "94"}  # motions of the takes to judge by
 
@@ -54,19 +54,42 @@ _X, _Y, _Z = np.eye(3)
 
 def captured(paths: list[str], wanted: Callable[[str], bool]) -> np.ndarray:
     """Return rotations (T, 55, 4) of the clips whose subject `wanted(subject)` takes."""
+    return np.concatenate([rotations for rotations, _ in _clips(paths, wanted)])
+
+
+def windows(
+    paths: list[str], wanted: Callable[[str], bool], count: int, *, widest_m: float = 2.5
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return stretches of `count` frames, a second apart, in which a person stays about a place.
+
+    Each is rotations (count, 55, 4) and the hips' places (count, 3) at a height of 1.70 m.
+    """
     found = []
+    for rotations, roots in _clips(paths, wanted):
+        for start in range(0, len(roots) - count + 1, 30):
+            rows = slice(start, start + count)
+            if np.ptp(roots[rows, ::2], axis=0).max() < widest_m:
+                found.append((rotations[rows], roots[rows]))
+    return found
+
+
+def _clips(
+    paths: list[str], wanted: Callable[[str], bool]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield rotations (T, 55, 4) and places of the hips (T, 3) of each clip that is wanted."""
     for path in paths:
         data = np.load(path)
         rows = [HUMANOID_NAMES.index(name) for name in data["joint_names"].tolist()]
-        starts, quats = data["clip_start"], data["quats"]
+        starts, quats, roots = data["clip_start"], data["quats"], data["root"]
+        split = data["split"] if "split" in data.files else None
         for c, subject in enumerate(data["subject"].tolist()):
-            if not wanted(subject) or ("split" in data.files and data["split"][c] != "train"):
+            if not wanted(subject) or (split is not None and split[c] != "train"):
                 continue
-            wxyz = quats[starts[c] : starts[c + 1]].astype(np.float32)
+            frames = slice(starts[c], starts[c + 1])
+            wxyz = quats[frames].astype(np.float32)
             one = np.tile(np.float32([0, 0, 0, 1]), (len(wxyz), len(HUMANOID_NAMES), 1))
-            one[:, rows] = wxyz[:, :, [1, 2, 3, 0]]
-            found.append(one)
-    return quat.normalize(np.concatenate(found))
+            one[:, rows] = quat.normalize(wxyz[:, :, [1, 2, 3, 0]])
+            yield one, roots[frames]
 
 
 def designed(rng: np.random.Generator, legs: np.ndarray) -> tuple[np.ndarray, str]:

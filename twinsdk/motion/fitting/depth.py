@@ -78,7 +78,7 @@ def told_share(sure: Array) -> Array:
     return np.minimum(np.maximum((sure - _UNSEEN) / (_SEEN - _UNSEEN), 0.0), 1.0)
 
 
-def features(rays: Array, space: Array, sure: Array) -> tuple[Array, Array, Array, Array]:
+def features(rays: Array, space: Array, sure: Array) -> tuple[Array, Array, Array, Array, Array]:
     """Return what the network is told and the frame it is told in.
 
     Args:
@@ -87,13 +87,15 @@ def features(rays: Array, space: Array, sure: Array) -> tuple[Array, Array, Arra
         sure: (..., P) in [0, 1].
 
     Returns:
-        features (..., P, 6); camera_from_sight (..., 3, 3); the points on the picture seen along
-        the sight, right and up at depth 1 (..., P, 2); their spread (...,).
+        features of each point (..., P, 6); where the trunk is on the picture and how large the
+        person (..., 3); camera_from_sight (..., 3, 3); the points on the picture seen along the
+        sight, right and up at depth 1 (..., P, 2); their spread (...,).
     """
     told = told_share(sure)
     trunk = told[..., _TRUNK] + 1e-3
     share = (trunk / trunk.sum(-1, keepdims=True))[..., None]
-    frame = line_of_sight_frame((rays[..., _TRUNK, :] * share).sum(-2))
+    way = (rays[..., _TRUNK, :] * share).sum(-2)
+    frame = line_of_sight_frame(way)
     turned = np.concatenate([rays, -np.ones_like(rays[..., :1])], -1) @ frame
     flat = turned[..., :2] / np.maximum(-turned[..., 2:], 0.1)
     about = flat - (flat[..., _TRUNK, :] * share).sum(-2, keepdims=True)
@@ -107,7 +109,9 @@ def features(rays: Array, space: Array, sure: Array) -> tuple[Array, Array, Arra
         deep / unit[..., None, None] * weight,
         weight,
     )
-    return np.concatenate(parts, -1), frame, flat, spread
+    # A tracker's points lean the more, the nearer the person is.
+    whole = np.concatenate([way, np.log(spread)[..., None]], -1)
+    return np.concatenate(parts, -1), whole, frame, flat, spread
 
 
 def depth_hints(rays: Array, space: Array, sure: Array, *, away_m: float) -> Hints:
@@ -119,8 +123,8 @@ def depth_hints(rays: Array, space: Array, sure: Array, *, away_m: float) -> Hin
         sure: (P,) in [0, 1].
         away_m: Distance of the person.
     """
-    told, frame, flat, spread = features(rays, space, sure)
-    off, z, across, deep = _network(told)
+    told, whole, frame, flat, spread = features(rays, space, sure)
+    off, z, across, deep = _network(told, whole)
     metres = spread * away_m
     flat = flat + off * spread
     z = z * metres
@@ -135,14 +139,14 @@ def depth_hints(rays: Array, space: Array, sure: Array, *, away_m: float) -> Hin
     )
 
 
-def _network(told: Array) -> tuple[Array, Array, Array, Array]:
+def _network(told: Array, whole: Array) -> tuple[Array, Array, Array, Array]:
     """Return shifts on the picture (P, 2), depth and both deviations (P,), all in spreads."""
     weights = _weights()
-    x = (told.ravel().astype(np.float32) - weights["mean"]) * weights["scale"]
-    x = _soft(x @ weights["w0"] + weights["b0"])
-    for k in ("1", "2"):
+    x = np.append(told.ravel(), whole).astype(np.float32)
+    x = _soft(((x - weights["mean"]) * weights["scale"]) @ weights["w0"] + weights["b0"])
+    for k in ("1", "2", "3"):
         x = x + _soft(x @ weights[f"w{k}"] + weights[f"b{k}"])
-    right, up, depth, across, deep = (x @ weights["w3"] + weights["b3"]).reshape(5, -1)
+    right, up, depth, across, deep = (x @ weights["w4"] + weights["b4"]).reshape(5, -1)
     deviations = np.exp(np.minimum(np.maximum(np.stack([across, deep]), -5.0), 1.0))
     # Depth is told as a correction of the tracker's own.
     return np.stack([right, up], -1), depth + told[:, 4], deviations[0], deviations[1]
