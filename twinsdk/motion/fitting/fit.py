@@ -322,9 +322,11 @@ class BodyFitter:
             upright=self._pitch.upright(),
             step_s=step_s,
         )
-        # Rotations and root alike, or planted feet would slide.
-        evened = self._mean.step(np.append(smooth.ravel(), root), step_s)
-        smooth, root = quat.normalize(evened[:-3].reshape(-1, 4)), evened[-3:]
+        # Rotations and root alike, or planted feet would slide; the root against how high these
+        # legs hold it, or straight ones would bend where another skeleton comes in.
+        high = self._own.skeleton.rest_translations[0]
+        evened = self._mean.step(np.append(smooth.ravel(), root - high), step_s)
+        smooth, root = quat.normalize(evened[:-3].reshape(-1, 4)), evened[-3:] + high
         sure = weights * self._presence.confidence * float(seen)
         fit = Fit(
             pose=Pose(
