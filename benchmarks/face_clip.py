@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
-from face_expressions import INDEX, someone
+from face_people import INDEX, someone
 
 from twinsdk.avatar import generate_avatar
 from twinsdk.capture.mediapipe_tracker import MediaPipeTracker

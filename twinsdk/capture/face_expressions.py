@@ -3,7 +3,7 @@
 The points are laid onto a canonical head by their rigid part (forehead, temples, nose bridge, eye
 corners). A turned head still changes them, more than most expressions do: what the face model
 makes of a turn on average is known and taken out. What is left over the person's own neutral face
-goes, beside the turn, through a small network (one hidden layer beside a linear path, 0.1 ms)
+goes, beside the turn, through a small network (one hidden layer beside a linear path, 0.04 ms)
 trained on renders of generated avatars with known weights; see `face_expressions.md` for data and
 measured quality.
 The neutral face is learned while looking: at first from a second of frames, then slowly.
