@@ -163,6 +163,24 @@ def test_noise_is_calmed_and_a_blink_is_not() -> None:
     assert calm.solve(seen(face("eyeBlinkLeft", 1.0)))[lid] > before + 0.7
 
 
+def test_of_a_small_face_what_it_cannot_tell_is_shown_nearer_to_rest_and_calmer() -> None:
+    rng = np.random.default_rng(7)
+    both = face("browDownLeft", 0.8) + face("jawOpen", 0.8) - face()
+    noisy = [both + one for one in rng.normal(0, 0.01, (60, 478, 3))]
+
+    def read(px: float) -> np.ndarray:
+        solver = ExpressionSolver()
+        for _ in range(35):
+            solver.solve(seen(face(), px=px))
+        return np.array([solver.solve(seen(one, px=px)) for one in noisy])[20:]
+
+    near, far = read(90.0), read(10.0)
+    brow, jaw = expression("browDownLeft"), expression("jawOpen")
+    assert far[:, brow].mean() < 0.5 * near[:, brow].mean()
+    assert np.diff(far[:, brow]).std() < 0.5 * np.diff(near[:, brow]).std()
+    assert far[:, jaw].mean() == pytest.approx(near[:, jaw].mean(), abs=0.02)
+
+
 def test_reset_forgets_the_person() -> None:
     solver = ExpressionSolver()
     once = [solver.solve(seen(face("jawOpen", w))) for w in (0, 0.3, 1)]

@@ -62,6 +62,11 @@ _FALL_S = 0.5  # and what they relax below shows at once that it was none
 _SLACK = 0.05  # noise of the projection
 _SHAPE_S = 10.0  # what no expression explains is shape: the mean of what was seen for that long
 _CALM_S = 0.09  # what changes little is averaged for that long, what changes much is shown at once
+_FEW_PX, _ENOUGH_PX = 15.0, 45.0  # a face so narrow is read badly; one so wide as any
+# Of what is read from the narrowest, this much is true of most channels (the slope of the truth
+# over it, people not trained on); of the others all is.
+_LEAST_SURE = 0.35
+_TOLD_FROM_AFAR = ("eyeBlink", "eyeLook", "jawOpen", "mouthSmile", "mouthFrown", "browInnerUp")
 _LONGEST_STEP_S = 0.5
 _TURN_UNIT = 0.5  # radians
 _MOST_TURNED = 1.3  # of that unit: beyond, nothing was seen
@@ -117,7 +122,8 @@ class ExpressionSolver:
     expressive in them against the canonical face. Afterwards it changes slowly, by shares of
     expressions (what somebody wears all the time) and by shape that no expression makes, kept
     apart so that an expression held, and read a little too low, does not seep into it. What is
-    shown is averaged over a tenth of a second where it hardly changes.
+    shown is averaged over a tenth of a second where it hardly changes. Of a face narrower than 45
+    pixels most channels are shown weaker and calmer: there their noise is as large as they are.
     """
 
     def __init__(self) -> None:
@@ -136,6 +142,7 @@ class ExpressionSolver:
             )
             for side in ("Left", "Right")
         ]
+        self._from_afar = np.array([name.startswith(_TOLD_FROM_AFAR) for name in EXPRESSION_NAMES])
         self._shown: F32 | None = None
         self._asked = False
         self.reset()
@@ -207,10 +214,19 @@ class ExpressionSolver:
         weights[self._unseen] = 0
         for gaze, lid in self._eyes:  # a lid that comes down takes the iris' points along
             weights[gaze] *= min(2 * (1 - weights[lid]), 1)
-        self._shown = self._calmed(weights, step_s)
+        sure = self._sureness(image_face)
+        weights *= sure
+        self._shown = self._calmed(weights, step_s * sure**2)
         return self._shown.copy()
 
-    def _calmed(self, weights: F32, step_s: float) -> F32:
+    def _sureness(self, face: ImageLandmarks) -> F32:
+        """Return how much of each channel (52,), read from a face of this width, is believed."""
+        width = float(np.ptp(face.pixels()[:, 0]))
+        share = float(np.clip((width - _FEW_PX) / (_ENOUGH_PX - _FEW_PX), 0, 1))
+        sure: F32 = np.where(self._from_afar, 1.0, _LEAST_SURE + (1 - _LEAST_SURE) * share)
+        return sure.astype(np.float32)
+
+    def _calmed(self, weights: F32, step_s: F32) -> F32:
         """Return the weights averaged over time, the less the more they change."""
         if self._shown is None:
             return weights
