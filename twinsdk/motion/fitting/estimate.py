@@ -44,6 +44,7 @@ _COLLARS = [row("leftShoulder"), row("rightShoulder")]
 _ARMS = [row("leftUpperArm"), row("rightUpperArm")]
 _RAISE, _LOWER, _FORWARD = 0.35, 0.05, 0.16  # radians a collar follows its arm at full reach
 _FAR_OFF = 8.0  # mean square of a limb's residuals beyond which another start is tried
+_LEAP_RAD, _LEAPT, _LEAP_S = 0.4, 0.5, 0.1  # of a whole leap; most of `leap`; when it is forgotten
 _PATIENCE_S = 0.1  # how long a limb is far off before that: a single frame may be wrong
 _LEAST_SEEN = 0.1
 _USUAL_M = 3.0
@@ -105,6 +106,7 @@ class BodyEstimator:
         lengths: What is known of their bones.
         feet: Which of their feet stand.
         stillness: Which of their limbs move.
+        leap: (N,) by what share each joint should be followed less, since the solver caught up.
 
     Args:
         height_m: Of the person.
@@ -131,6 +133,7 @@ class BodyEstimator:
         self._moving = np.zeros(3)
         self.feet = PlantedFeet()
         self.stillness = Stillness()
+        self.leap = np.zeros(_COUNT)
         self._lost_s = np.zeros(len(LIMBS) + 1)
         self._up = _UP
 
@@ -175,8 +178,13 @@ class BodyEstimator:
         else:
             solution = self._solver.solve(problem, rotations, root)
         if not first:
-            solution = self._caught_up(problem, solution)
+            first_try, solution = solution, self._caught_up(problem, solution)
             solution, anew = self._second_try(problem, solution, start, step_s)
+            self.leap *= np.exp(-step_s / _LEAP_S)
+            if solution is not first_try:
+                far = turns_between(first_try.rotations, solution.rotations)
+                far = np.sqrt((far * far).sum(-1)) / _LEAP_RAD
+                self.leap = np.maximum(self.leap, np.minimum(far, _LEAPT))
             self._remember(solution, anew, step_s)
         self.lengths.add(solution, step_s)
         shown = np.zeros((33, 3))

@@ -312,7 +312,7 @@ class BodyFitter:
         smooth = self._filter.step(
             shown,
             step_s,
-            haste=self._haste()[GROUP_OF_JOINT],
+            haste=self._haste(),
             max_speed=speed_limits(None if self._last is None else self._last.pose, shown),
         )
         root = self._root.step(
@@ -350,13 +350,15 @@ class BodyFitter:
         return self._estimator.feet.held & (shown > np.where(was, 0.5, 0.98))
 
     def _haste(self) -> Array:
-        """Return how quickly each of `GROUPS` follows (16,): what is less sure is held stiller."""
+        """Return how quickly each joint follows (55,): what is less sure is held stiller."""
         haste = STIFFEST + (1 - STIFFEST) * self._presence.confidence
         hands = [*_FINGERS, *_PALMS]
         haste[hands] = np.minimum(haste[hands], np.tile(self._hands.haste, 2))
         haste = haste * np.maximum(self._estimator.stillness.of_groups(), _AT_REST)
         # What is fading moves by its weight, which is smooth already.
-        return np.where(self._presence.seen, haste, 1.0)
+        haste = np.where(self._presence.seen, haste, 1.0)[GROUP_OF_JOINT]
+        haste[ROWS] *= 1 - self._estimator.leap
+        return haste
 
     def _fade(self, weights: Array) -> Array:
         """Return the last good rotations (55, 4), drawn to rest where their weight (55,) is low."""
