@@ -57,7 +57,7 @@ _REST_LIMITS = {
     "eyeBlinkRight": 0.6,
 }
 _PLAIN = 0.4
-_RISE_S = 90.0  # afterwards what somebody wears all the time becomes their neutral face
+_RISE_S = 180.0  # afterwards what somebody wears all the time becomes their neutral face
 _FALL_S = 0.5  # and what they relax below shows at once that it was none
 _SLACK = 0.05  # noise of the projection
 _SHAPE_S = 10.0  # what no expression explains is shape: the mean of what was seen for that long
@@ -270,7 +270,9 @@ class ExpressionSolver:
         fall = np.where(raw < 0, np.clip(along + _SLACK, -1, 0), 0) * step_s / _FALL_S
         # It cannot fall below what was taken in: nobody wears less than nothing.
         self._share = np.clip(self._share + rise + fall, -self._worn, 1).astype(np.float32)
-        rate = np.float32(step_s / min(self._seen_s, _SHAPE_S))
+        # A face that does much says little about its shape.
+        calm = 1 / (1 + float(np.clip(raw, 0, 1).sum()))
+        rate = np.float32(calm * step_s / min(self._seen_s, _SHAPE_S))
         unexplained: F32 = (flat - along @ self._basis).reshape(-1, 3).astype(np.float32)
         self._base = self._base + rate * unexplained
 
