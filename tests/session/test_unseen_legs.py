@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from twinsdk.core import quat
+from twinsdk.core.clip import MotionClip
 from twinsdk.core.frame import TrackingState
 from twinsdk.core.humanoid import HUMANOID_NAMES, humanoid_skeleton
+from twinsdk.core.landmarks import BODY_NAMES, Landmarks
 from twinsdk.core.observation import Observation
 from twinsdk.core.pose import Pose
 from twinsdk.motion import Fit
+from twinsdk.motion.evaluation.simulated import body_points
 from twinsdk.motion.fitting.rest import idle_rotations
 from twinsdk.session.motion_stage import MotionStage, motion_model
 
@@ -44,9 +47,36 @@ def fit_of(rotations, *, hidden=(), share=1.0, place=(0.0, 0.0), state=TrackingS
 def shown(fits):
     stage = MotionStage(SKELETON, motion_model(SKELETON))
     return [
-        stage.webcam(Observation(timestamp_ns=round((k + 1) * 1e9 * STEP_S)), fit, STEP_S)
+        stage.webcam(seen(fit, round((k + 1) * 1e9 * STEP_S)), fit, STEP_S)
         for k, fit in enumerate(fits)
     ]
+
+
+def seen(fit, timestamp_ns):
+    """Return what a tracker sees of somebody in the fit's pose; nobody when the fit is lost."""
+    if fit.state is TrackingState.HOLDING:
+        return Observation(timestamp_ns=timestamp_ns)
+    pose = fit.pose
+    clip = MotionClip(
+        skeleton=SKELETON,
+        fps=30,
+        rotations=pose.rotations[None],
+        root_translations=pose.root_translation[None],
+    )
+    points = body_points(clip)[0]
+    sure = np.full(len(BODY_NAMES), 0.97)
+    for row, name in enumerate(BODY_NAMES):
+        part = name.removeprefix("left").removeprefix("right")
+        joint = {"Knee": "LowerLeg", "Ankle": "Foot", "Heel": "Foot", "FootIndex": "Toes"}.get(part)
+        if joint is not None:
+            sure[row] = fit.joint_confidence[SKELETON.joint(f"left{joint}")]
+    hips = [BODY_NAMES.index("leftHip"), BODY_NAMES.index("rightHip")]
+    body = Landmarks(
+        names=BODY_NAMES,
+        positions=(points - points[hips].mean(0)).astype(np.float32),
+        visibility=sure.astype(np.float32),
+    )
+    return Observation(timestamp_ns=timestamp_ns, body=body)
 
 
 def standing():

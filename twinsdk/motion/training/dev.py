@@ -24,8 +24,9 @@ def measure_dev(network: nn.Module, episodes: Sequence[Episode]) -> dict[str, fl
     """Return means over frames of the episodes, by source.
 
     `rotation_deg` (local), `position_cm` (head-aligned for trackers, else hips over their true
-    place), `velocity_cm_s`, the same of the `start`, the worst joint's rotation, and the error of
-    the rotation 1/30 s to 8/30 s ahead against holding still.
+    place), `velocity_cm_s`, the same of the `start`, the worst joint's rotation, how well contacts
+    are ranked (`contact_auc`), and the error of the rotation 1/30 s to 8/30 s ahead against
+    holding still.
     """
     sums: dict[str, list[Array]] = {}
     for episode in episodes:
@@ -41,6 +42,7 @@ def measure_dev(network: nn.Module, episodes: Sequence[Episode]) -> dict[str, fl
         ahead = targets.future[..., :-1, :].norm(dim=-1).mean(-1).numpy()
         error = (targets.future - outputs.future[:, ::4])[..., :-1, :].norm(dim=-1).mean(-1).numpy()
         sure = targets.future_valid.numpy() > 0
+        standing = outputs.contacts.numpy()
         for name, made, at in (("", local, places), ("start_", start, start_places)):
             apart = _degrees(made, targets.rotations)
             distance = 100 * (at - targets.places).norm(dim=-1).numpy()
@@ -56,6 +58,11 @@ def measure_dev(network: nn.Module, episodes: Sequence[Episode]) -> dict[str, fl
         seen = sure & (kept & (episode.source != Source.NOTHING))[:, ::4, None]
         sums.setdefault("future_deg", []).append(np.degrees(error[seen]))
         sums.setdefault("future_hold_deg", []).append(np.degrees(ahead[seen]))
+        for source, word in _NAMES.items():
+            here = kept & (episode.source == source)
+            sums.setdefault(f"{word}_contact_auc", []).append(
+                _ranked(standing[here], episode.targets["contacts"][here])
+            )
     found: dict[str, float] = {}
     for name, parts in sums.items():
         values = np.concatenate(parts)
@@ -65,6 +72,18 @@ def measure_dev(network: nn.Module, episodes: Sequence[Episode]) -> dict[str, fl
                 worst = int(values.mean(0).argmax())
                 found[f"{name}_worst_{JOINTS[worst]}"] = round(float(values.mean(0)[worst]), 2)
     return found
+
+
+def _ranked(said: Array, true: Array) -> Array:
+    """Return how often a foot that stands is said to stand more surely than one that does not."""
+    out = []
+    for foot in range(said.shape[1]):
+        order = np.argsort(np.argsort(said[:, foot]))
+        stands = true[:, foot] > 0.5
+        up, down = int(stands.sum()), int((~stands).sum())
+        if up and down:
+            out.append((order[stands].sum() - up * (up - 1) / 2) / (up * down))
+    return np.array(out)
 
 
 def _identity(turns: Tensor) -> Tensor:

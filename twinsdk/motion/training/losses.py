@@ -41,8 +41,8 @@ class Weights:
     velocity: float = 0.4
     acceleration: float = 0.006
     root: float = 0.2
-    contact: float = 0.05
-    slide: float = 0.05
+    contact: float = 0.2
+    slide: float = 0.1
     spread: float = 0.01
     future: float = 0.6
     bones: float = 0.1

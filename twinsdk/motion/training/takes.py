@@ -7,7 +7,7 @@ fading, gravity, the root's drift. The pass costs about a millisecond a frame an
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,8 @@ __all__ = ["Take", "film", "read_takes", "write_takes"]
 _LONGEST, _SHORTEST = 240, 24  # frames of a take
 _STRIDES = ((2, 0.8), (3, 0.12), (4, 0.08))  # of 60 fps; 30 fps clips go by half of it
 _IDLE = STYLES.index("idle")
+_SHAKIEST, _DEPTHS = 6.0, (0.75, 1.03)  # factor of white noise; how deep landmarks make people
+_FRAMINGS = {"full": 0.35, "knees": 0.25, "upper": 0.4}  # their shares
 _SIZE_PX = (1280, 720)
 _HALF_WIDTH = float(np.tan(np.radians(30.0)))  # the fitter's own 60 degrees
 
@@ -73,11 +75,10 @@ def film(
     Args:
         clips: What people did.
         seed: Of cameras and noise.
-        noise: Sizes of the errors.
-        only: "full" or "upper" for one kind of framing; None draws it.
+        noise: Sizes of the errors; None draws them, since cameras and trackers differ.
+        only: "full", "knees" or "upper" for one kind of framing; None draws it.
         idle_share: Share of the takes of idle clips that is kept: standing still is learnt soon.
     """
-    noise = noise or LandmarkNoise()
     for index, clip in enumerate(clips):
         rng = np.random.default_rng([seed, index])
         start = 0
@@ -89,7 +90,7 @@ def film(
             start = int(frames[-1]) + stride
             kept = clip.style != _IDLE or rng.random() < idle_share
             if len(frames) >= _SHORTEST and kept:
-                yield _take(clip, index, frames, rng, noise, only)
+                yield _take(clip, index, frames, rng, noise or _some_noise(rng), only)
 
 
 def _take(
@@ -117,16 +118,32 @@ def _take(
     return _fitted(index, frames, dt, heading, marks, sure, uv)
 
 
+def _some_noise(rng: np.random.Generator) -> LandmarkNoise:
+    usual = LandmarkNoise()
+    shake = float(np.exp(rng.uniform(0.0, np.log(_SHAKIEST))))
+    return replace(
+        usual,
+        white_m=usual.white_m * shake,
+        white_depth_m=usual.white_depth_m * shake,
+        slow_s=usual.slow_s * float(rng.uniform(0.6, 1.2)),
+        depth=float(rng.uniform(*_DEPTHS)),
+    )
+
+
 def _camera(rng: np.random.Generator, reach: float, hips_m: float, only: str | None) -> Camera:
-    upper = rng.random() < 0.5 if only is None else only == "upper"
+    framing = only or str(rng.choice(list(_FRAMINGS), p=list(_FRAMINGS.values())))
+    upper = framing == "upper"
     half_height = _HALF_WIDTH * _SIZE_PX[1] / _SIZE_PX[0]
     if upper:  # sitting or standing at a desk: the picture ends between hips and chest
         distance = float(rng.uniform(0.8, 1.4)) + 0.3 * reach
         height = float(hips_m + rng.uniform(0.3, 0.55))
+    elif framing == "knees":
+        distance = float(rng.uniform(1.6, 2.3)) + 0.5 * reach
+        height = float(hips_m + rng.uniform(0.1, 0.5))
     else:
         distance = float(rng.uniform(3.0, 4.5)) + 0.7 * reach
         height = float(rng.uniform(0.7, 1.5))
-    aim = hips_m + (0.45 if upper else 0.0)
+    aim = hips_m + {"full": 0.0, "knees": 0.25, "upper": 0.45}[framing]
     pitch = float(np.arctan2(height - aim, distance) + np.radians(rng.normal(0, 2.0)))
     # Half the cameras tilt towards the person; the rest look level, as a laptop's lid happens to.
     pitch = pitch if rng.random() < 0.5 or not upper else float(np.radians(rng.normal(-5, 7)))
