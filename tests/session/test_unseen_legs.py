@@ -135,9 +135,8 @@ def test_legs_go_out_of_the_picture_and_come_back_without_a_jump():
     frames = shown([fit_of(standing(), hidden=PARTS, share=share) for share in shares])
     turns = np.array([now.pose.rotations for now in frames])
     roots = np.array([now.pose.root_translation for now in frames])
-    # A knee that straightens turns fast for a small way of the hips: 8.5 degrees were seen.
-    assert quat.angle(turns[1:], turns[:-1]).max() < np.radians(12)
-    assert np.abs(np.diff(roots, axis=0)).max() < 0.02
+    assert quat.angle(turns[1:], turns[:-1]).max() < np.radians(4)
+    assert np.abs(np.diff(roots, axis=0)).max() < 0.005
     np.testing.assert_allclose(turns[-1], standing(), atol=1e-5)  # the fit's again
 
 
@@ -154,4 +153,4 @@ def test_a_short_loss_changes_nothing_of_made_up_legs_at_once():
     lost = replace(fits[-1], joint_confidence=np.zeros(55, np.float32), state=TrackingState.HOLDING)
     frames = shown([*fits, *[lost] * 6, *fits[:10]])
     turns = np.array([now.pose.rotations for now in frames[30:]])
-    assert quat.angle(turns[1:], turns[:-1]).max() < np.radians(6)
+    assert quat.angle(turns[1:], turns[:-1]).max() < np.radians(4)
