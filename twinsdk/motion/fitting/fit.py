@@ -60,8 +60,8 @@ class FitConfig:
     fade_in_s: float = 0.25
     fade_out_s: float = 0.4
     hold_s: float = 0.7
-    smoothing: GlideConfig = field(default_factory=lambda: GlideConfig(min_hz=1.5, gain=0.75))
-    evened_s: float = 0.025
+    smoothing: GlideConfig = field(default_factory=lambda: GlideConfig(min_hz=1.5, gain=1.5))
+    evened_s: float = 0.02
     camera_pitch_deg: float | None = None
 
     def __post_init__(self) -> None:
