@@ -32,6 +32,7 @@ __all__ = ["MotionStage", "Shown", "motion_model"]
 _FILLED_IN = 0.35  # confidence of joints that rules filled in
 _TURN_RAD_S2, _MOVE_M_S2 = 24.0, 4.0  # that fit and idling may be brought together with
 _LEAST_S = 1e-3
+_MADE_UP_EVERY_S = 1 / 16  # legs that nobody sees need no more, and the tracker needs the cores
 _HALF = 0.5  # share from which on a joint counts as made up
 _FINGERS = ("Metacarpal", "Proximal", "Intermediate", "Distal")
 
@@ -88,6 +89,8 @@ class MotionStage:
         self._before: tuple[Pose, float] | None = None
         self._alive = False
         self._legs: UnseenLegs | None = None
+        self._made: MotionStep | None = None
+        self._made_s = 0.0
         self._solver: TrackerSolver | None = None
 
     def webcam(self, observation: Observation, fit: Fit, step_s: float) -> Shown:
@@ -121,10 +124,14 @@ class MotionStage:
         if not gone and not legs.missing(fit.joint_confidence):
             if self._legs is not None:
                 model.reset()
-            self._legs = None
+            self._legs, self._made, self._made_s = None, None, 0.0
             return shown
         self._legs = legs
-        made = model.step(Webcam(observation=observation, fit=fit), step_s or None)
+        self._made_s += step_s
+        made = self._made
+        if made is None or gone or self._made_s >= _MADE_UP_EVERY_S:
+            made = model.step(Webcam(observation=observation, fit=fit), self._made_s or None)
+            self._made, self._made_s = made, 0.0
         if made.state is TrackingState.GENERATED:
             return self._of(made)
         sure = None if gone else fit.joint_confidence

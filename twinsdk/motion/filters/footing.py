@@ -46,7 +46,13 @@ class FootHolder:
         self._feet = (_Foot(), _Foot())
 
     def step(
-        self, rotations: Array, root: Array, standing: Array, step_s: float
+        self,
+        rotations: Array,
+        root: Array,
+        standing: Array,
+        step_s: float,
+        *,
+        wanted: Array | None = None,
     ) -> tuple[Array, Array]:
         """Return the pose with its standing feet where they stood.
 
@@ -55,9 +61,10 @@ class FootHolder:
             root: (3,) metres.
             standing: (4,) bool, see `score.FEET`.
             step_s: Seconds since the last call.
+            wanted: (2, 3) where the ankles should be, if not where the pose has them.
         """
         turns, places = self._legs.forward(rotations, root)
-        ankles = places[self._legs.ankles].astype(np.float64)
+        ankles = (places[self._legs.ankles] if wanted is None else wanted).astype(np.float64)
         goals = ankles.copy()
         for i, foot in enumerate(self._feet):
             other = self._feet[1 - i]

@@ -17,7 +17,6 @@ from twinsdk.core.arrays import F32, Array
 from twinsdk.core.pose import Pose
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.motion.filters.footing import FootHolder
-from twinsdk.motion.filters.legs import LegPair
 from twinsdk.motion.fitting.body import ROWS
 from twinsdk.motion.fitting.root import ANKLE_M, lowest_sole
 from twinsdk.motion.model.step import MotionStep
@@ -50,7 +49,6 @@ class UnseenLegs:
         _, places = skeleton.rest_world()
         self._ankle_m = float(places[self._rows[2], 1].mean())
         self._offsets = skeleton.rest_translations[ROWS].astype(np.float64)
-        self._legs = LegPair(skeleton)
         self._feet = FootHolder(skeleton, slack_m=_SLACK_M)
         self._linear = np.zeros(self._rows.shape)
         self._turns: Array | None = None
@@ -81,18 +79,16 @@ class UnseenLegs:
         self._stands = self._stands + calm * (made.contacts.reshape(2, 2).max(1) - self._stands)
         rotations = self._turned(pose, made, share, calm)
         root = pose.root_translation
-        turns, places = self._legs.forward(rotations, root)
-        goals = places[self._rows[2]].astype(np.float64)
+        goals = self._skeleton.forward(rotations.astype(np.float32), root)[1][self._rows[2]]
         both = float(share[2].min())
         if both > 0:
             rise = self._sole(pose.rotations) - self._sole(rotations)
             self._rise += calm * (rise - self._rise)
             shift = np.array([0.0, both * self._rise, 0.0], np.float32)
-            root, places, goals = root + shift, places + shift, goals + shift
+            root, goals = root + shift, goals + shift
         goals[:, 1] += share[2] * self._stands * (self._ankle_m - goals[:, 1])
-        rotations = self._legs.reached(rotations, turns, places, goals)
         standing = np.repeat((share[2] > 0.5) & (self._stands > _STANDS), 2)
-        held, _ = self._feet.step(rotations, root, standing, step_s)
+        held, _ = self._feet.step(rotations, root, standing, step_s, wanted=goals)
         return replace(pose, rotations=held.astype(np.float32), root_translation=root)
 
     def _turned(self, pose: Pose, made: MotionStep, share: Array, calm: float) -> Array:
