@@ -25,7 +25,7 @@ from twinsdk.motion.vectors import smoothstep
 __all__ = ["UnseenLegs"]
 
 _PARTS = ("UpperLeg", "LowerLeg", "Foot", "Toes")
-_SEEN = (0.2, 0.6)  # a joint less sure is all made up, a surer one not at all
+_SEEN = (0.15, 0.45)  # a joint less sure is all made up, a surer one not at all
 _FADE_S = 0.5  # that going over takes at least
 _CALM_S = 0.2  # time constant with which made-up legs are followed: nobody knows better
 _SLACK_M = 0.12  # trackers of half a person waver; feet do not step after every waver
