@@ -58,31 +58,6 @@ double Smooth(double value, double low, double high) {
   return t * t * (3 - 2 * t);
 }
 
-// Shepperd 1978: the row of 4 q q^T with the largest diagonal is the best conditioned.
-Quat QuatOf(const Mat& m) {
-  const double* a = m.at;
-  const double diagonal[4] = {1 + a[0] - a[4] - a[8], 1 - a[0] + a[4] - a[8],
-                              1 - a[0] - a[4] + a[8], 1 + a[0] + a[4] + a[8]};
-  const auto best = std::max_element(diagonal, diagonal + 4) - diagonal;
-  Quat q;
-  switch (best) {
-    case 0:
-      q = {diagonal[0], a[1] + a[3], a[2] + a[6], a[7] - a[5]};
-      break;
-    case 1:
-      q = {a[1] + a[3], diagonal[1], a[5] + a[7], a[2] - a[6]};
-      break;
-    case 2:
-      q = {a[2] + a[6], a[5] + a[7], diagonal[2], a[3] - a[1]};
-      break;
-    default:
-      q = {a[7] - a[5], a[2] - a[6], a[3] - a[1], diagonal[3]};
-  }
-  const double size = std::sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]);
-  for (double& x : q) x /= size;
-  return q;
-}
-
 Mat MatOf(const Quat& q) {
   return Columns(Rotate(q, {1, 0, 0}), Rotate(q, {0, 1, 0}), Rotate(q, {0, 0, 1}));
 }
@@ -209,7 +184,8 @@ class Hand {
     double* held = job_.held + 4 * side_;
     const double follow = job_.shown[side_] ? job_.follow[side_] : 1;
     const Quat was = {held[0], held[1], held[2], held[3]};
-    const Vec off = ToVector(Multiply(Conjugate(was), QuatOf(Product(Transposed(forearm), palm))));
+    const Vec off =
+        ToVector(Multiply(Conjugate(was), QuaternionOf(Product(Transposed(forearm), palm).at)));
     Quat now = Multiply(was, FromVector(follow * off));
     const double size =
         std::sqrt(now[0] * now[0] + now[1] * now[1] + now[2] * now[2] + now[3] * now[3]);
@@ -267,7 +243,7 @@ void Complete(const CompletionPlan& plan, const CompletionJob& job) noexcept {
     // What has no frame is a finger's joint: at rest, or solved below.
     const bool framed = own.at[0] != 0 || own.at[1] != 0 || own.at[2] != 0;
     const Mat local = framed && up >= 0 ? Product(Transposed(MatAt(frame(up))), own) : own;
-    const Quat q = framed ? QuatOf(local) : Quat{0, 0, 0, 1};
+    const Quat q = framed ? QuaternionOf(local.at) : Quat{0, 0, 0, 1};
     std::copy(q.begin(), q.end(), job.rotations + 4 * j);
   }
   ShareNeck(plan, job.rotations);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "block_ops.hpp"
+#include "turns.hpp"
 
 namespace twinsdk {
 namespace {
@@ -42,28 +43,6 @@ void NearestRotation(double r[9]) {
   }
 }
 
-// Shepperd 1978: the largest of the four components first.
-void QuaternionOf(const double m[9], double q[4]) {
-  const double diagonal[3] = {m[0], m[4], m[8]};
-  const double trace = m[0] + m[4] + m[8];
-  if (trace >= m[0] && trace >= m[4] && trace >= m[8]) {
-    q[0] = m[7] - m[5];
-    q[1] = m[2] - m[6];
-    q[2] = m[3] - m[1];
-    q[3] = 1 + trace;
-  } else {
-    int i = m[4] > m[0] ? 1 : 0;
-    if (m[8] > diagonal[i]) i = 2;
-    const int j = (i + 1) % 3, k = (i + 2) % 3;
-    q[i] = 1 + diagonal[i] - diagonal[j] - diagonal[k];
-    q[j] = m[3 * i + j] + m[3 * j + i];
-    q[k] = m[3 * i + k] + m[3 * k + i];
-    q[3] = m[3 * k + j] - m[3 * j + k];
-  }
-  const double size = std::sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]);
-  for (int c = 0; c < 4; ++c) q[c] /= size;
-}
-
 }  // namespace
 
 bool DualQuaternions(const float* matrices, const std::int32_t* parents, std::int64_t frames,
@@ -87,8 +66,7 @@ bool DualQuaternions(const float* matrices, const std::int32_t* parents, std::in
         scales[9 * i + 3 * r + c] = static_cast<float>(rigid ? (r == c ? 1 : 0) : sum);
       }
     }
-    double q[4];
-    QuaternionOf(rotation, q);
+    Quat q = QuaternionOf(rotation);
     const double x = m[3], y = m[7], z = m[11];
     float* d = duals + 8 * i;
     const std::int64_t j = i % joints;

@@ -43,6 +43,26 @@ inline Quat About(const Vec& axis, double radians) {
   return {axis[0] * s, axis[1] * s, axis[2] * s, std::cos(radians / 2)};
 }
 
+// Of a rotation matrix, row by row. Shepperd 1978: the largest of the four components first.
+inline Quat QuaternionOf(const double* m) {
+  const double trace = m[0] + m[4] + m[8];
+  Quat q;
+  if (trace >= m[0] && trace >= m[4] && trace >= m[8]) {
+    q = {m[7] - m[5], m[2] - m[6], m[3] - m[1], 1 + trace};
+  } else {
+    int i = m[4] > m[0] ? 1 : 0;
+    if (m[8] > m[4 * i]) i = 2;
+    const int j = (i + 1) % 3, k = (i + 2) % 3;
+    q[i] = 1 + m[4 * i] - m[4 * j] - m[4 * k];
+    q[j] = m[3 * i + j] + m[3 * j + i];
+    q[k] = m[3 * i + k] + m[3 * k + i];
+    q[3] = m[3 * k + j] - m[3 * j + k];
+  }
+  const double size = std::sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]);
+  for (double& x : q) x /= size;
+  return q;
+}
+
 // The rotation whose axis is `vector` and whose angle is its length.
 inline Quat FromVector(const Vec& vector) {
   const double angle = Length(vector);
