@@ -25,4 +25,5 @@ for source in "$here"/tests/test_*.cpp; do
   program=$build/$(basename "$source" .cpp)
   compile "$@" "$source" "${objects[@]}" -pthread -o "$program"
   "$program"
+  echo "$(basename "$program"): all hold"
 done

@@ -261,5 +261,4 @@ int main() {
   twinsdk::GradientsAreSlopes();
   twinsdk::NormalsStayInTheirBuffersAndAreUnit();
   twinsdk::ThePoolDoesEveryTaskOnceWhoeverCalls();
-  std::puts("test_skinning: all hold");
 }

@@ -103,5 +103,4 @@ void PlacesThatOverflowAreNotSound() {
 int main() {
   twinsdk::AnyBytesAtAnySoundPlaceAreRefusedOrAValidFrame();
   twinsdk::PlacesThatOverflowAreNotSound();
-  std::puts("test_wire: all hold");
 }

@@ -22,7 +22,5 @@ def test_the_cpp_tests_hold(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr
     assert done.stdout.splitlines() == [
-        "test_skinning: all hold",
-        "test_small_kernels: all hold",
-        "test_wire: all hold",
+        f"{test.stem}: all hold" for test in sorted((SCRIPT.parent / "tests").glob("test_*.cpp"))
     ]
