@@ -158,7 +158,7 @@ def stills(path: str | Path) -> Examples:
         rays=rays,
         space=data["world"][:, POINTS] * np.array([1.0, -1.0, -1.0]),
         sure=data["visibility"][:, POINTS] * inside,
-        true=_true(data["joints"], data["rotations"], float(data["height_m"])),
+        true=true_points(data["joints"], data["rotations"], float(data["height_m"])),
     ).zoomed(_as_usual(data["fov_deg"].astype(np.float64)))
 
 
@@ -182,7 +182,7 @@ def filmed(path: str) -> Examples:
         rays=(uv - 0.5) * (width / focal, -height / focal),
         space=np.array([one.body.positions[POINTS] for one in seen], np.float64),
         sure=np.array(sure, np.float64),
-        true=_true(joints, rotations, take.height_m),
+        true=true_points(joints, rotations, take.height_m),
     ).zoomed(_as_usual(np.full(len(rows), take.fov_deg)))
 
 
@@ -191,7 +191,7 @@ def _as_usual(fov_deg: np.ndarray) -> np.ndarray:
     return np.tan(np.radians(USUAL_FOV_DEG) / 2) / np.tan(np.radians(fov_deg) / 2)
 
 
-def _true(joints: np.ndarray, rotations: np.ndarray, height_m: float) -> np.ndarray:
+def true_points(joints: np.ndarray, rotations: np.ndarray, height_m: float) -> np.ndarray:
     """Return where the points truly are: on the joints (N, 55, 3), turned (N, 55, 4)."""
     skeleton = humanoid_skeleton(height_m)
     turned, _ = skeleton.forward(rotations, np.zeros((len(joints), 3)))
@@ -228,7 +228,7 @@ def simulated(motion: np.ndarray, rng: np.random.Generator, count: int, *, clean
     # Joints that captured skeletons turn in other proportions of the spine.
     jitter = rng.normal(0, 0.05, (count, len(JOINTS), 3))
     rotations = quat.multiply(rotations, quat.from_rotation_vector(jitter))
-    points = _people(rotations, rng, count, on_joints=clean)
+    points = people_in(rotations, rng, count, on_joints=clean)
     points -= points[:, TRUNK].mean(1, keepdims=True)
     focal = 0.5 / np.tan(np.radians(rng.uniform(45, 80, count)) / 2)
     away = rng.uniform(0.75, 1.8, count) * 1.9 * focal * 1.3
@@ -262,7 +262,7 @@ def hide(given: Examples, rng: np.random.Generator) -> Examples:
     return Examples(rays=given.rays, space=given.space, sure=sure, true=given.true)
 
 
-def _people(
+def people_in(
     rotations: np.ndarray, rng: np.random.Generator, count: int, *, on_joints: bool
 ) -> np.ndarray:
     """Return the true places (count, P, 3) of the points of random people, metres."""

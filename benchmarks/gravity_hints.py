@@ -15,9 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from depth_examples import FEET, LEGS, TRUNK, USED
-from depth_examples import _people as people
-from depth_examples import _true as true_points
+from depth_examples import FEET, LEGS, TRUNK, USED, people_in, true_points
 from still_poses import SKIPPED, captured, designed
 
 from twinsdk.core import quat
@@ -25,7 +23,8 @@ from twinsdk.core.files import atomic_path
 from twinsdk.core.landmarks import BODY_NAMES, ImageLandmarks
 from twinsdk.motion.fitting.body import JOINTS, ROWS
 from twinsdk.motion.fitting.estimate import BodyEstimator
-from twinsdk.motion.fitting.gravity import features, turns_about_y
+from twinsdk.motion.fitting.gravity import features
+from twinsdk.motion.vectors import turn_y
 from twinsdk.session.truth_motion import perform
 
 HEIGHT_M, USUAL_FOV_DEG = 1.70, 60.0
@@ -129,7 +128,7 @@ def examples(
     rotations[:, 0] = quat.multiply(turn, rotations[:, 0])
     jitter = rng.normal(0, 0.03, (count, len(JOINTS), 3))
     rotations = quat.multiply(rotations, quat.from_rotation_vector(jitter))
-    points = people(rotations, rng, count, on_joints=False) / HEIGHT_M
+    points = people_in(rotations, rng, count, on_joints=False) / HEIGHT_M
     points -= points[:, TRUNK].mean(1, keepdims=True)
     off, seen = errors.of(features(points, np.ones(points.shape[:2]))[1], rng)
     share = rng.uniform(0.4, 1.1, (count, 1, 1))  # somebody followed is seen better than a still
@@ -140,7 +139,7 @@ def examples(
     seen[np.ix_((kind > 0.10) & (kind < 0.18), FEET)] = 0
     told, turned = features(points + share * off, seen)
     up = quat.rotate(tilt, np.tile([0.0, 1.0, 0.0], (count, 1)))
-    up = (up[:, None] @ turns_about_y(turned))[:, 0, [0, 2]]
+    up = (up[:, None] @ turn_y(turned))[:, 0, [0, 2]]
     return told.astype(np.float32), up.astype(np.float32)
 
 

@@ -148,10 +148,13 @@ def turn_x(radians: float) -> Array:
     return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
 
 
-def turn_y(radians: float) -> Array:
-    """Return the matrix (3, 3) of a turn about +Y."""
-    c, s = float(np.cos(radians)), float(np.sin(radians))
-    return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+def turn_y(radians: Array | float) -> Array:
+    """Return the matrices (..., 3, 3) of turns about +Y."""
+    out = np.zeros((*np.shape(radians), 3, 3))
+    c, s = np.cos(radians), np.sin(radians)
+    out[..., 0, 0], out[..., 0, 2], out[..., 2, 0], out[..., 2, 2] = c, s, -s, c
+    out[..., 1, 1] = 1
+    return out
 
 
 def multiply(a: Array, b: Array) -> Array:

@@ -9,16 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from twinsdk.core.arrays import Array
+from twinsdk.core.arrays import F32, Array
 from twinsdk.core.files import atomic_path, existing_file
 from twinsdk.errors import FormatError, ModelMissingError
 
-__all__ = ["read_sealed", "write_sealed"]
+__all__ = ["plain_weights", "read_sealed", "write_sealed"]
+
+
+@lru_cache(maxsize=8)
+def plain_weights(package: str, name: str) -> dict[str, F32]:
+    """Return the arrays of a small network's .npz that lies in a package, float32."""
+    with (files(package) / name).open("rb") as stream, np.load(stream) as stored:
+        return {key: stored[key].astype(np.float32) for key in stored.files}
 
 
 def read_sealed(

@@ -9,14 +9,13 @@ by how sure it is. Trained by `benchmarks/depth_hints.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
 
 import numpy as np
 
 from twinsdk.core.arrays import Array
 from twinsdk.motion.fitting.body import POINTS
 from twinsdk.motion.fitting.points import BODY
+from twinsdk.motion.weights_file import plain_weights
 
 __all__ = ["Hints", "depth_hints", "features", "line_of_sight_frame", "told_share"]
 
@@ -141,7 +140,7 @@ def depth_hints(rays: Array, space: Array, sure: Array, *, away_m: float) -> Hin
 
 def _network(told: Array, whole: Array) -> tuple[Array, Array, Array, Array]:
     """Return shifts on the picture (P, 2), depth and both deviations (P,), all in spreads."""
-    weights = _weights()
+    weights = plain_weights("twinsdk.motion.fitting", "depth.npz")
     x = np.append(told.ravel(), whole).astype(np.float32)
     x = _soft(((x - weights["mean"]) * weights["scale"]) @ weights["w0"] + weights["b0"])
     for k in ("1", "2", "3"):
@@ -154,10 +153,3 @@ def _network(told: Array, whole: Array) -> tuple[Array, Array, Array, Array]:
 
 def _soft(x: Array) -> Array:
     return np.asarray(np.maximum(x, 0.0) + 0.1 * np.minimum(x, 0.0))
-
-
-@lru_cache(maxsize=1)
-def _weights() -> dict[str, Array]:
-    with (files("twinsdk.motion.fitting") / "depth.npz").open("rb") as stream:
-        stored = np.load(stream)
-        return {name: stored[name].astype(np.float32) for name in stored.files}

@@ -10,9 +10,6 @@ what the frames say together.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib.resources import files
-
 import numpy as np
 
 from twinsdk.core.arrays import Array
@@ -20,9 +17,10 @@ from twinsdk.motion.filters.smooth import blend_amount
 from twinsdk.motion.fitting.body import POINTS
 from twinsdk.motion.fitting.depth import told_share
 from twinsdk.motion.fitting.points import BODY
-from twinsdk.motion.vectors import turn_x
+from twinsdk.motion.vectors import turn_x, turn_y
+from twinsdk.motion.weights_file import plain_weights
 
-__all__ = ["CameraPitch", "features", "turns_about_y"]
+__all__ = ["CameraPitch", "features"]
 
 _LEFT, _RIGHT = (
     [POINTS.tolist().index(BODY[f"{side}{part}"]) for part in ("Shoulder", "Hip")]
@@ -129,24 +127,16 @@ def features(points: Array, seen: Array) -> tuple[Array, Array]:
     across = points[..., _LEFT, :].sum(-2) - points[..., _RIGHT, :].sum(-2)
     facing = np.arctan2(-across[..., 2], across[..., 0])
     about = points - points[..., _TRUNK, :].mean(-2, keepdims=True)
-    turned = about @ turns_about_y(facing)
+    turned = about @ turn_y(facing)
     parts = np.concatenate([turned * told, told], -1)
     flat = parts.reshape(*parts.shape[:-2], -1)
     return np.concatenate([flat, np.sin(facing)[..., None], np.cos(facing)[..., None]], -1), facing
 
 
-def turns_about_y(angles: Array) -> Array:
-    """Return the rotation matrices (..., 3, 3) about +Y by `angles` (...,)."""
-    c, s = np.cos(angles), np.sin(angles)
-    zero, one = np.zeros_like(c), np.ones_like(c)
-    rows = [[c, zero, s], [zero, one, zero], [-s, zero, c]]
-    return np.stack([np.stack(row, -1) for row in rows], -2)
-
-
 def _seen_in(points: Array, seen: Array) -> tuple[float, float]:
     """Return the pitch that one frame tells and its deviation, radians."""
     told, facing = features(points, seen)
-    weights = _weights()
+    weights = plain_weights("twinsdk.motion.fitting", "gravity.npz")
     x = (told.astype(np.float32) - weights["mean"]) * weights["scale"]
     for k in ("0", "1"):
         x = x @ weights[f"w{k}"] + weights[f"b{k}"]
@@ -158,10 +148,3 @@ def _seen_in(points: Array, seen: Array) -> tuple[float, float]:
         c * np.exp(min(max(log_ahead, -4.0), 1.0)), s * np.exp(min(max(log_side, -4.0), 1.0))
     )
     return float(np.arcsin(min(max(towards, -1.0), 1.0))), float(deviation)
-
-
-@lru_cache(maxsize=1)
-def _weights() -> dict[str, Array]:
-    with (files("twinsdk.motion.fitting") / "gravity.npz").open("rb") as stream:
-        stored = np.load(stream)
-        return {name: stored[name].astype(np.float32) for name in stored.files}

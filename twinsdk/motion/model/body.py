@@ -12,6 +12,7 @@ from twinsdk.core.arrays import F32, Array
 from twinsdk.core.humanoid import HUMANOID_NAMES, HUMANOID_PARENTS, humanoid_skeleton, mirrored
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.errors import NotHumanoidError
+from twinsdk.motion import vectors
 
 __all__ = [
     "CANONICAL_OFFSETS",
@@ -179,13 +180,9 @@ def mean_rotation(a: Array, b: Array, share: Array) -> Array:
     return gram_schmidt(six_of(mixed))
 
 
-def turn_y(radians: Array | float) -> Array:
-    """Return the turns (..., 3, 3) about +Y."""
-    out = np.zeros((*np.shape(radians), 3, 3), np.float32)
-    c, s = np.cos(radians), np.sin(radians)
-    out[..., 0, 0], out[..., 0, 2], out[..., 2, 0], out[..., 2, 2] = c, s, -s, c
-    out[..., 1, 1] = 1
-    return out
+def turn_y(radians: Array | float) -> F32:
+    """Return the turns (..., 3, 3) about +Y, float32 as all the network is told."""
+    return vectors.turn_y(radians).astype(np.float32)
 
 
 def nearest_yaw(rotation: Array) -> Array:

@@ -66,7 +66,7 @@ class UnseenLegs:
         Args:
             pose: The fit's.
             confidence: (J,) of the fit; None while nobody is found, which changes no shares.
-            made: What the model makes of the same instant.
+            made: What the model makes of this moment, or made of one shortly before.
             step_s: Seconds since the last call.
         """
         if confidence is not None:
