@@ -132,8 +132,10 @@ def test_a_run_begins_with_the_weights_it_is_given_and_refuses_those_of_other_si
         for name, value in given.items():
             np.testing.assert_allclose(kept[f"tracker/weights/{name}"], value, atol=1e-7)
     wider = {**still, "network": NetworkConfig(hidden=32, layers=2, future_rank=4)}
+    told: list[str] = []
     with pytest.raises(FormatError, match="begin: weights of other sizes"):
-        train(tiny(packed, tmp_path / "third", **wider))
+        train(tiny(packed, tmp_path / "third", **{**wider, "film_seeds": (1,)}), report=told.append)
+    assert told == []  # before any clip was filmed
 
 
 def test_a_clip_without_vrm_names_is_refused_in_words():

@@ -65,12 +65,15 @@ def train(config: TrainConfig, *, report: Callable[[str], None] = lambda _: None
     folder = Path(config.folder)
     folder.mkdir(parents=True, exist_ok=True)
     corpus = read_packed(config.data, dev_subjects=config.dev_subjects)
+    network = MotionNetwork(config.network)
+    if config.begin:  # wrong weights are told before minutes of filming
+        _begin(network, config.begin)
     if world > 1 and rank > 0:  # the first process films, the others read what it wrote
         torch.distributed.barrier()
     takes = [take for seed in config.film_seeds for take in _takes(config, corpus, seed, report)]
     if world > 1 and rank == 0:
         torch.distributed.barrier()
-    run = _Run(config, corpus, takes, rank=rank, world=world)
+    run = _Run(config, network, corpus, takes, rank=rank, world=world)
     run.resume()
     report(
         f"{corpus.minutes('train'):.0f} min to train on, {corpus.minutes('dev'):.0f} dev, "
@@ -88,7 +91,14 @@ class _Run(TrainingRun[MotionNetwork]):
     config: TrainConfig
 
     def __init__(
-        self, config: TrainConfig, corpus: Corpus, takes: list[Take], *, rank: int, world: int
+        self,
+        config: TrainConfig,
+        network: MotionNetwork,
+        corpus: Corpus,
+        takes: list[Take],
+        *,
+        rank: int,
+        world: int,
     ) -> None:
         self.rank, self.world = rank, world
         clips = corpus.clips
@@ -105,10 +115,7 @@ class _Run(TrainingRun[MotionNetwork]):
             replace(config.episodes, nothing=0.1, scaling=0.0, speed=0.0, canonical=0.0),
             seed=9001,
         )
-        network = MotionNetwork(config.network)
-        if config.begin:
-            _begin(network, config.begin)
-        else:
+        if not config.begin:
             _standardise(network, self.episodes.draw(2**31))
         optimiser = torch.optim.AdamW(
             network.parameters(),
