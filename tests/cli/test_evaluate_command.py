@@ -11,7 +11,9 @@ from twinsdk.cli import main
     ("arguments", "words"),
     [
         (["--takes", "0"], "--takes of 1 or more"),
-        (["--data", "nowhere"], "expected .npz files"),
+        (["--data", "nowhere"], "expected a folder, got nothing there: nowhere"),
+        (["--data", "."], "expected .npz files"),
+        (["--motion", "nowhere"], "expected a folder, got nothing there: nowhere"),
         (["--data", "x", "--motion", "y"], "--data or --motion"),
     ],
 )

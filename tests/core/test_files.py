@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from twinsdk import errors
-from twinsdk.core.files import atomic_path, cache_dir, existing_file, sha256_of
+from twinsdk.core.files import atomic_path, cache_dir, existing_file, existing_folder, sha256_of
 
 
 def test_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path):
@@ -46,6 +46,11 @@ def test_missing_empty_and_folder_inputs_are_told_apart(tmp_path):
     (tmp_path / "e").touch()
     with pytest.raises(errors.FileMissingError, match="empty"):
         existing_file(tmp_path / "e", what="video")
+    assert existing_folder(tmp_path, what="takes") == tmp_path
+    with pytest.raises(errors.FileMissingError, match="takes: expected a folder, got a file"):
+        existing_folder(tmp_path / "e", what="takes")
+    with pytest.raises(errors.FileMissingError, match="got nothing there"):
+        existing_folder(tmp_path / "x", what="takes")
 
 
 def test_cache_follows_the_environment(tmp_path, monkeypatch):

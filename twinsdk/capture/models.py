@@ -26,8 +26,8 @@ from twinsdk.capture.model_catalogue import (
     WHEEL_REQUIREMENT,
     WHEEL_SHA256,
 )
-from twinsdk.core.files import atomic_path, cache_dir, sha256_of
-from twinsdk.errors import FileMissingError, FormatError, ModelMissingError, TwinError
+from twinsdk.core.files import atomic_path, cache_dir, existing_folder, sha256_of
+from twinsdk.errors import FormatError, ModelMissingError, TwinError
 
 __all__ = [
     "ModelPaths",
@@ -100,7 +100,7 @@ def resolve_models(
             files to put where.
     """
     cache = cache_dir("models")
-    folder = None if model_dir is None else _existing_folder(model_dir)
+    folder = None if model_dir is None else existing_folder(model_dir, what="model folder")
     found = {kind: _find(kind, folder, cache, pose) for kind in MEMBERS}
     missing = [kind for kind, path in found.items() if path is None]
     if missing:
@@ -158,7 +158,7 @@ def model_status(model_dir: str | Path | None = None) -> list[ModelStatus]:
         FileMissingError: `model_dir` is no folder.
     """
     cache = cache_dir("models")
-    folder = None if model_dir is None else _existing_folder(model_dir)
+    folder = None if model_dir is None else existing_folder(model_dir, what="model folder")
     official = {remote.name for remote in OFFICIAL_BUNDLES}
     rows = []
     for kind in MEMBERS:
@@ -332,13 +332,6 @@ _RECIPES: Mapping[str, Callable[[_Read], dict[str, bytes]]] = {
     "hand": _hand_files,
     "face": _face_files,
 }
-
-
-def _existing_folder(path: str | Path) -> Path:
-    folder = Path(path)
-    if not folder.is_dir():
-        raise FileMissingError(f"model folder: expected a folder, there is none: {folder}")
-    return folder
 
 
 def _checksum_path(path: Path) -> Path:

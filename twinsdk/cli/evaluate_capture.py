@@ -70,9 +70,12 @@ def _filmed(args: argparse.Namespace) -> list[Path]:
 
 
 def _motions(folder: Path | None) -> list[Path]:
+    from twinsdk.core.files import existing_folder
+
     if folder is None:
         return []
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _MOTION_SUFFIXES)
+    inside = existing_folder(folder, what="evaluate: --motion").rglob("*")
+    found = sorted(path for path in inside if path.suffix.lower() in _MOTION_SUFFIXES)
     if not found:
         raise UsageError(f"evaluate: expected motion files, found none: {folder}")
     return found

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from twinsdk.errors import FileMissingError, OutputError
 
-__all__ = ["atomic_path", "cache_dir", "data_dir", "existing_file", "sha256_of"]
+__all__ = [
+    "atomic_path",
+    "cache_dir",
+    "data_dir",
+    "existing_file",
+    "existing_folder",
+    "sha256_of",
+]
 
 
 def cache_dir(*parts: str) -> Path:
@@ -101,6 +108,19 @@ def existing_file(path: str | Path, *, what: str) -> Path:
     if found.st_size == 0:
         raise FileMissingError(f"{what}: the file is empty: {file}")
     return file
+
+
+def existing_folder(path: str | Path, *, what: str) -> Path:
+    """Return `path` when it is a folder.
+
+    Raises:
+        FileMissingError: It is not there, or is a file.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing there"
+        raise FileMissingError(f"{what}: expected a folder, got {found}: {folder}")
+    return folder
 
 
 def sha256_of(path: str | Path) -> str:

@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 
 from twinsdk.core.arrays import F32, Array
-from twinsdk.core.files import atomic_path, existing_file
+from twinsdk.core.files import atomic_path, existing_file, existing_folder
 from twinsdk.core.landmarks import BODY_NAMES, FACE_NAMES, HAND_NAMES, ImageLandmarks, Landmarks
 from twinsdk.core.observation import Observation
 from twinsdk.errors import FileMissingError, FormatError
@@ -136,10 +136,10 @@ def load_takes(folder: str | Path) -> list[Take]:
     """Return all takes of a folder, in the order of their names.
 
     Raises:
-        FileMissingError: The folder has no .npz file.
+        FileMissingError: There is no such folder, or no .npz file in it.
         FormatError: A file is no take.
     """
-    found = sorted(Path(folder).glob("*.npz"))
+    found = sorted(existing_folder(folder, what="takes").glob("*.npz"))
     if not found:
         raise FileMissingError(f"takes: expected .npz files, found none: {folder}")
     return [load_take(path) for path in found]
