@@ -38,6 +38,7 @@ T* MutableOrNull(MaybeArray<T>& array) {
 
 // One per file of this folder: adds its kernels to the module.
 void AddBody(py::module_& m);
+void AddLimbs(py::module_& m);
 void AddNumbers(py::module_& m);
 void AddPoses(py::module_& m);
 void AddRecurrent(py::module_& m);

@@ -3,6 +3,7 @@
 
 PYBIND11_MODULE(_kernel, m, pybind11::mod_gil_not_used()) {
   twinsdk::AddBody(m);
+  twinsdk::AddLimbs(m);
   twinsdk::AddNumbers(m);
   twinsdk::AddPoses(m);
   twinsdk::AddRecurrent(m);

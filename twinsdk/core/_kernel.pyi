@@ -98,6 +98,38 @@ class Completer:
         trust: _F64,
     ) -> None: ...
 
+class LimbPair:
+    def __init__(
+        self, *, joints: int, rows: _I32, above: _I32, trunk: int, numbers: _F64
+    ) -> None: ...
+    def reach(
+        self,
+        world: _F32,
+        places: _F32,
+        goals: _F64,
+        ends: _F64 | None,
+        aim: _F64 | None,
+        bend: _F64 | None,
+        speed: _F64 | None,
+        fresh: bool,
+        most_rad_s: float,
+        step_s: float,
+        rotations: _F64,
+    ) -> None: ...
+
+def turn_unseen_legs(
+    rows: _I32,
+    above: _I32,
+    seen: _F32,
+    made: _F32,
+    share: _F64,
+    stands: _F64,
+    follows: float,
+    fresh: bool,
+    turns: _F64,
+    rotations: _F64,
+) -> None: ...
+
 class BodySolver:
     def __init__(
         self,

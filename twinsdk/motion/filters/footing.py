@@ -53,6 +53,7 @@ class FootHolder:
         step_s: float,
         *,
         wanted: Array | None = None,
+        world: tuple[Array, Array] | None = None,
     ) -> tuple[Array, Array]:
         """Return the pose with its standing feet where they stood.
 
@@ -62,8 +63,9 @@ class FootHolder:
             standing: (4,) bool, see `score.FEET`.
             step_s: Seconds since the last call.
             wanted: (2, 3) where the ankles should be, if not where the pose has them.
+            world: The pose's world rotations (J, 4) and places (J, 3), where they are known.
         """
-        turns, places = self._legs.forward(rotations, root)
+        turns, places = self._legs.forward(rotations, root) if world is None else world
         ankles = (places[self._legs.ankles] if wanted is None else wanted).astype(np.float64)
         goals = ankles.copy()
         for i, foot in enumerate(self._feet):

@@ -8,7 +8,7 @@ from twinsdk.core import quat
 from twinsdk.core.arrays import F64, Array
 from twinsdk.motion.vectors import columns, cross, dot, quaternion_of, unit
 
-__all__ = ["Bends", "Swivel"]
+__all__ = ["Bends", "Swivel", "numbers"]
 
 # What an elbow or knee does about its limb's line besides what hand and foot demand.
 _M_S, _M_S2 = 3.0, 40.0
@@ -18,6 +18,11 @@ _THIN_M = 0.03  # of a limb as good as straight
 _STRAIGHT_M = 0.02  # below which it bends more as its upper bone faces than as it did
 _REACH = 0.9999  # of a limb's length
 _FACES = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+
+
+def numbers(ahead: int) -> F64:
+    """Return what `csrc/src/limbs.cpp` is to know (6,) of knees (1) or elbows (-1)."""
+    return np.array([ahead * _STRAIGHT_M, _THIN_M, _REACH, _M_S, _M_S2, _AGAIN_S])
 
 
 class Bends:
@@ -88,17 +93,23 @@ class Swivel:
 
     Args:
         knees: Whether limbs are legs, which go round slowly.
+
+    Attributes:
+        fresh: Whether nothing is remembered: the next step bends as it is told.
+        aim, bend: (2, 3) of the last step, in the trunk's axes.
+        speed: (2,) rad/s.
+        most_rad_s: That limbs turn with.
     """
 
     def __init__(self, *, knees: bool = False) -> None:
-        self._most_rad_s = _KNEE_RAD_S if knees else _ELBOW_RAD_S
-        self._fresh = True
-        self._aim, self._bend = np.zeros((2, 3)), np.zeros((2, 3))
-        self._speed = np.zeros(2)
+        self.most_rad_s = _KNEE_RAD_S if knees else _ELBOW_RAD_S
+        self.fresh = True
+        self.aim, self.bend = np.zeros((2, 3)), np.zeros((2, 3))
+        self.speed = np.zeros(2)
 
     def forget(self) -> None:
-        """The next step is the first: it bends as it is told."""
-        self._fresh = True
+        """The next step is the first."""
+        self.fresh = True
 
     def step(self, bends: Bends, trunk: Array, step_s: float) -> Array:
         """Return the ways (2, 3) to bend, as far towards the given ones as may be.
@@ -111,27 +122,27 @@ class Swivel:
         trunk = trunk.astype(np.float64)
         back = quat.conjugate(trunk)
         aim, way = quat.rotate(back, bends.aim), quat.rotate(back, bends.ways)
-        if self._fresh:
-            self._fresh, self._speed, self._bend = False, np.zeros(2), unit(way)
+        if self.fresh:
+            self.fresh, self.speed, self.bend = False, np.zeros(2), unit(way)
         else:
-            last = _carried(self._bend, self._aim, aim)
+            last = _carried(self.bend, self.aim, aim)
             side = cross(aim, last)
             apart = np.arctan2(dot(way, side), dot(way, last))
             apart = apart * np.minimum(1.0, np.sqrt(dot(way, way)))
             turn = self._turn(apart, np.maximum(bends.radius, _THIN_M), step_s)[:, None]
-            self._bend = np.cos(turn) * last + np.sin(turn) * side
-        self._aim = aim
-        return quat.rotate(trunk, self._bend)
+            self.bend = np.cos(turn) * last + np.sin(turn) * side
+        self.aim = aim
+        return quat.rotate(trunk, self.bend)
 
     def _turn(self, apart: Array, radius: Array, step_s: float) -> Array:
         """Return how far elbows turn (2,) that are `apart` radians from where they should be."""
-        most = np.minimum(_M_S2 / radius, self._most_rad_s / _AGAIN_S)
+        most = np.minimum(_M_S2 / radius, self.most_rad_s / _AGAIN_S)
         # As quickly as lets it stop there again.
         wanted = np.minimum(np.abs(apart) / max(step_s, 1e-6), np.sqrt(most * np.abs(apart)))
-        wanted = np.copysign(np.minimum(wanted, np.minimum(_M_S / radius, self._most_rad_s)), apart)
-        change = np.clip(wanted - self._speed, -most * step_s, most * step_s)
-        self._speed = self._speed + change
-        return self._speed * step_s
+        wanted = np.copysign(np.minimum(wanted, np.minimum(_M_S / radius, self.most_rad_s)), apart)
+        change = np.clip(wanted - self.speed, -most * step_s, most * step_s)
+        self.speed = self.speed + change
+        return self.speed * step_s
 
 
 def _carried(way: Array, before: Array, aim: Array) -> Array:

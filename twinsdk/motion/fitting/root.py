@@ -15,7 +15,7 @@ from twinsdk.motion.fitting.body import OFFSETS, row
 from twinsdk.motion.fitting.points import BODY
 from twinsdk.motion.vectors import matrix_of
 
-__all__ = ["ANKLE_M", "RootFollower", "hips_in_camera", "lowest_sole"]
+__all__ = ["ANKLE_M", "SOLES", "RootFollower", "hips_in_camera", "lowest_sole"]
 
 _USED = np.array(
     [BODY["nose"]]
@@ -33,8 +33,8 @@ _LEGS = np.array(
 )
 ANKLE_M = 0.075
 """Height of the ankle above the sole on the 1.70 m skeleton."""
-# Heel, ball and tip of the toes below the ankle.
-_SOLES = np.array([[0.0, -ANKLE_M, -0.05], [0.0, -ANKLE_M, 0.135], [0.0, -ANKLE_M, 0.19]])
+SOLES = np.array([[0.0, -ANKLE_M, -0.05], [0.0, -ANKLE_M, 0.135], [0.0, -ANKLE_M, 0.19]])
+"""(3, 3) heel, ball and tip of the toes below that ankle, in the foot's axes."""
 
 _LEAST_WEIGHT = 2.0  # sure points needed for a depth
 _NEAREST_M, _FARTHEST_M = 0.3, 30.0
@@ -64,7 +64,7 @@ def lowest_sole(rotations: Array, offsets: Array = OFFSETS, *, scale: float = 1.
         place = place + (world[:, 1] * bones[k]).sum(-1)
         world = world @ local[k]
     # Only heights are needed of the sole points: the second row of each foot's matrix.
-    return float((place[:, None] + world[:, 1] @ (scale * _SOLES).T).min())
+    return float((place[:, None] + world[:, 1] @ (scale * SOLES).T).min())
 
 
 def hips_in_camera(points: Array, image: ImageLandmarks, seen: Array, focal: float) -> Array | None:

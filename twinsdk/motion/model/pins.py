@@ -7,12 +7,11 @@ import numpy as np
 from twinsdk.core import quat
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.skeleton import Skeleton
-from twinsdk.motion.filters.swivel import Bends, Swivel
+from twinsdk.motion.filters.limbs import Limbs
+from twinsdk.motion.filters.swivel import Swivel
 
 __all__ = ["Pins"]
 
-_SIDES = ("left", "right")
-_LIMBS = {"Hand": ("Shoulder", "UpperArm", "LowerArm"), "Foot": (None, "UpperLeg", "LowerLeg")}
 _MOST_SHRUG = 0.5  # radians that a collar bone gives way to a hand out of the arm's reach
 _REACH = 0.998
 
@@ -26,12 +25,10 @@ class Pins:
 
     def __init__(self, skeleton: Skeleton) -> None:
         self._skeleton = skeleton
-        self._rows = {
-            end: np.array(
-                [[skeleton.joint(f"{s}{part}") for s in _SIDES] for part in (*parts, end) if part]
-            )
-            for end, parts in _LIMBS.items()
-        }
+        self._limbs = {end: Limbs(skeleton, end) for end in ("Hand", "Foot")}
+        self._girdle = [skeleton.joint("leftShoulder"), skeleton.joint("rightShoulder")]
+        bones = skeleton.rest_translations[self._limbs["Hand"].rows[1:]].astype(np.float64)
+        self._reach = _REACH * np.sqrt((bones * bones).sum(-1)).sum(0)
 
     def hold(
         self,
@@ -58,53 +55,32 @@ class Pins:
         out = np.array(rotations, np.float32)
         if not (weights > 0).any() and swivel is None:
             return out
-        *girdle, upper, lower, tip = self._rows[end]
-        if len(girdle):
-            self._shrug(out, root, girdle[0], upper, lower, tip, positions, weights)
-        world, places = self._skeleton.forward(out, root.astype(np.float32))
-        share = weights[:, None].astype(np.float32)
-        goals = places[tip] + share * (positions.astype(np.float32) - places[tip])
-        parents = self._skeleton.parents
-        bends = Bends(
-            world[upper], places[[upper, lower, tip]], goals, ahead=-1 if end == "Hand" else 1
-        )
-        ways = bends.ways
-        if swivel is not None:
-            trunk = world[parents[(girdle[0] if len(girdle) else upper)[0]]]
-            ways = swivel[0].step(bends, trunk, swivel[1])
-        first, second = bends.turns(ways).astype(np.float32)
-        thigh = quat.multiply(first, world[upper])
-        shin = quat.multiply(second, world[lower])
-        foot = world[tip]
-        if turns is not None:
-            foot = quat.slerp(foot, turns.astype(np.float32), weights.astype(np.float32))
-        out[upper] = quat.multiply(quat.conjugate(world[parents[upper]]), thigh)
-        out[lower] = quat.multiply(quat.conjugate(thigh), shin)
-        out[tip] = quat.multiply(quat.conjugate(shin), foot)
-        return quat.normalize(out)
+        limbs, root = self._limbs[end], root.astype(np.float32)
+        tips = limbs.rows[2]
+        world, places = self._skeleton.forward(out, root)
+        if end == "Hand" and self._shrug(out, world, places, positions, weights):
+            world, places = self._skeleton.forward(out, root)
+        goals = places[tips] + weights[:, None] * (positions - places[tips])
+        ends = None if turns is None else quat.slerp(world[tips], turns, weights)
+        local = out.astype(np.float64)
+        limbs.reach(local, world, places, goals, ends=ends, swivel=swivel)
+        return quat.normalize(local.astype(np.float32))
 
     def _shrug(
-        self,
-        out: Array,
-        root: Array,
-        girdle: Array,
-        upper: Array,
-        lower: Array,
-        tip: Array,
-        positions: Array,
-        weights: Array,
-    ) -> None:
-        """Turn the collar bones of arms that are too short towards their hands."""
-        world, places = self._skeleton.forward(out, root.astype(np.float32))
-        offsets = self._skeleton.rest_translations
-        for side in range(2):
-            arm = np.linalg.norm(offsets[lower[side]]) + np.linalg.norm(offsets[tip[side]])
-            reach = positions[side] - places[upper[side]]
-            missing = float(np.linalg.norm(reach)) - _REACH * float(arm)
+        self, out: Array, world: Array, places: Array, positions: Array, weights: Array
+    ) -> bool:
+        """Turn the collar bones of arms too short for their hands; return whether one is."""
+        shrugged = False
+        for side, (girdle, upper) in enumerate(
+            zip(self._girdle, self._limbs["Hand"].rows[0], strict=True)
+        ):
+            reach = positions[side] - places[upper]
+            far = float(np.sqrt(reach @ reach))
+            missing = far - self._reach[side]
             if missing <= 0 or weights[side] <= 0:
                 continue
-            bone = places[upper[side]] - places[girdle[side]]
-            aim = reach / np.linalg.norm(reach)
+            bone = places[upper] - places[girdle]
+            aim = reach / far
             across = aim - bone * (aim @ bone) / max(float(bone @ bone), 1e-9)
             lever = float(np.linalg.norm(bone) * np.linalg.norm(across))
             if lever < 1e-4:
@@ -113,6 +89,8 @@ class Pins:
             axis = np.cross(bone, across)
             axis /= max(float(np.linalg.norm(axis)), 1e-9)
             turn = quat.from_axis_angle(axis.astype(np.float32), angle)
-            turned = quat.multiply(turn, world[girdle[side]])
-            above = world[self._skeleton.parents[girdle[side]]]
-            out[girdle[side]] = quat.multiply(quat.conjugate(above), turned)
+            turned = quat.multiply(turn, world[girdle])
+            above = world[self._skeleton.parents[girdle]]
+            out[girdle] = quat.multiply(quat.conjugate(above), turned)
+            shrugged = True
+        return shrugged

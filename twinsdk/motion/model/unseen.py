@@ -12,18 +12,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from twinsdk.core import quat
-from twinsdk.core.arrays import F32, Array
+from twinsdk.core import kernel, quat
+from twinsdk.core.arrays import F32, F64, Array
 from twinsdk.core.pose import Pose
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.motion.filters.footing import FootHolder
-from twinsdk.motion.fitting.body import ROWS
-from twinsdk.motion.fitting.root import ANKLE_M, lowest_sole
+from twinsdk.motion.fitting.root import ANKLE_M, SOLES
 from twinsdk.motion.model.step import MotionStep
 from twinsdk.motion.vectors import smoothstep
 
 __all__ = ["UnseenLegs"]
 
+_SIDES = ("left", "right")
 _PARTS = ("UpperLeg", "LowerLeg", "Foot", "Toes")
 _SEEN = (0.15, 0.45)  # a joint less sure is all made up, a surer one not at all
 _FADE_S = 0.5  # that going over takes at least
@@ -45,13 +45,16 @@ class UnseenLegs:
 
     def __init__(self, skeleton: Skeleton) -> None:
         self._skeleton = skeleton
-        self._rows = np.array([[skeleton.joint(s + p) for s in ("left", "right")] for p in _PARTS])
+        rows = [[skeleton.joint(side + part) for side in _SIDES] for part in _PARTS]
+        self._rows = np.array(rows, np.int32)
+        self._above = skeleton.parents[self._rows[0]]
         _, places = skeleton.rest_world()
         self._ankle_m = float(places[self._rows[2], 1].mean())
-        self._offsets = skeleton.rest_translations[ROWS].astype(np.float64)
+        self._soles = (self._ankle_m / ANKLE_M * SOLES).astype(np.float32)
         self._feet = FootHolder(skeleton, slack_m=_SLACK_M)
         self._linear = np.zeros(self._rows.shape)
-        self._turns: Array | None = None
+        self._turns = np.zeros((*self._rows.shape, 4))
+        self._fresh = True
         self._stands = np.zeros(2)
         self._rise = 0.0
         self.share: F32 = np.zeros(len(skeleton), np.float32)
@@ -77,42 +80,77 @@ class UnseenLegs:
         self.share[self._rows] = share
         calm = -np.expm1(-step_s / _CALM_S)
         self._stands = self._stands + calm * (made.contacts.reshape(2, 2).max(1) - self._stands)
-        rotations = self._turned(pose, made, share, calm)
+        seen, seen_at = pose.world()
+        rotations = self._turned(pose.rotations, seen, made.pose.world()[0], share, calm)
         root = pose.root_translation
-        goals = self._skeleton.forward(rotations.astype(np.float32), root)[1][self._rows[2]]
+        world, places = self._skeleton.forward(rotations.astype(np.float32), root)
         both = float(share[2].min())
         if both > 0:
-            rise = self._sole(pose.rotations) - self._sole(rotations)
+            rise = self._lowest(seen, seen_at) - self._lowest(world, places)
             self._rise += calm * (rise - self._rise)
             shift = np.array([0.0, both * self._rise, 0.0], np.float32)
-            root, goals = root + shift, goals + shift
+            root, places = root + shift, places + shift
+        goals = places[self._rows[2]].astype(np.float64)
         goals[:, 1] += share[2] * self._stands * (self._ankle_m - goals[:, 1])
         standing = np.repeat((share[2] > 0.5) & (self._stands > _STANDS), 2)
-        held, _ = self._feet.step(rotations, root, standing, step_s, wanted=goals)
+        held, _ = self._feet.step(
+            rotations, root, standing, step_s, wanted=goals, world=(world, places)
+        )
         return replace(pose, rotations=held.astype(np.float32), root_translation=root)
 
-    def _turned(self, pose: Pose, made: MotionStep, share: Array, calm: float) -> Array:
-        """Return local rotations (J, 4) with the legs turned in the world as they are to be."""
-        seen = pose.world()[0].astype(np.float64)
-        mine = made.pose.world()[0][self._rows].astype(np.float64)
-        mine[1] = quat.slerp(mine[1], _hanging(seen[self._rows[0]]), 1 - share[0])
-        flat = _level(mine[2])
-        mine[2] = quat.slerp(mine[2], flat, np.maximum(self._stands, 1 - share[0]))
-        mine[3] = mine[2]
-        if self._turns is not None:
-            mine = quat.slerp(self._turns, mine, np.full(mine.shape[:-1], calm))
-        self._turns = mine
-        seen[self._rows] = quat.slerp(seen[self._rows], mine, share)
-        rows = self._rows.ravel()
-        above = seen[np.asarray(self._skeleton.parents)[rows]]
-        rotations = pose.rotations.astype(np.float64)
-        rotations[rows] = quat.multiply(quat.conjugate(above), seen[rows])
-        return quat.normalize(rotations)
+    def _lowest(self, world: Array, places: Array) -> float:
+        """Return the height of the lowest sole of a pose, metres."""
+        feet = self._rows[2]
+        soles = quat.rotate(world[feet, None], self._soles[None])
+        return float((places[feet, 1, None] + soles[..., 1]).min())
 
-    def _sole(self, rotations: Array) -> float:
-        return lowest_sole(
-            rotations[ROWS].astype(np.float64), self._offsets, scale=self._ankle_m / ANKLE_M
-        )
+    def _turned(self, local: F32, seen: F32, made: F32, share: F64, calm: float) -> F64:
+        """Return local rotations (J, 4) with the legs turned in the world as they are to be."""
+        rotations = local.astype(np.float64)
+        module = kernel.compiled()
+        turn = _turn_unseen_legs if module is None else module.turn_unseen_legs
+        turn(
+            self._rows, self._above, seen, made, share, self._stands, calm, self._fresh,
+            self._turns, rotations,
+        )  # fmt: skip
+        self._fresh = False
+        return rotations
+
+
+def _turn_unseen_legs(
+    rows: Array,
+    above: Array,
+    seen: F32,
+    made: F32,
+    share: F64,
+    stands: F64,
+    follows: float,
+    fresh: bool,
+    turns: F64,
+    rotations: F64,
+) -> None:
+    """Turn legs as they are to be; the definition of the kernel of this name.
+
+    Args:
+        rows: (4, 2) joints of `_PARTS`, left then right, each the next one's parent.
+        above: (2,) the thighs' parents.
+        seen: (J, 4) world rotations as seen.
+        made: (J, 4) what the model makes of them.
+        share: (4, 2) how far each joint is made up.
+        stands: (2,) how surely each foot stands.
+        follows: How far `turns` follow what is made of this moment, [0, 1].
+        fresh: Whether there is nothing in `turns`.
+        turns: (4, 2, 4) world rotations that are made up, changed in place.
+        rotations: (J, 4) local, changed in place.
+    """
+    world, mine = seen.astype(np.float64), made[rows].astype(np.float64)
+    mine[1] = quat.slerp(mine[1], _hanging(world[rows[0]]), 1 - share[0])
+    mine[2] = quat.slerp(mine[2], _level(mine[2]), np.maximum(stands, 1 - share[0]))
+    mine[3] = mine[2]
+    turns[:] = mine if fresh else quat.slerp(turns, mine, np.full(rows.shape, follows))
+    world[rows] = quat.slerp(world[rows], turns, share)
+    parents = world[np.concatenate([above[None], rows[:-1]])]
+    rotations[rows] = quat.normalize(quat.multiply(quat.conjugate(parents), world[rows]))
 
 
 def _hanging(thighs: Array) -> Array:
