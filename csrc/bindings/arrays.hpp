@@ -26,6 +26,20 @@ inline void Expect(bool holds, const char* what) {
   if (!holds) throw std::invalid_argument(std::string(what) + ": unexpected size");
 }
 
+// Whether `value` is float32, C-contiguous and of that shape; an item of the shape is an exact
+// size, or text for any.
+inline bool Has(py::handle value, const py::tuple& shape) {
+  if (!Array<float>::check_(value)) return false;
+  const auto array = py::reinterpret_borrow<py::array>(value);
+  if (array.ndim() != static_cast<py::ssize_t>(shape.size())) return false;
+  for (py::ssize_t i = 0; i < array.ndim(); ++i) {
+    const py::handle wanted = PyTuple_GET_ITEM(shape.ptr(), i);
+    if (PyUnicode_Check(wanted.ptr())) continue;
+    if (py::cast<py::ssize_t>(wanted) != array.shape(i)) return false;
+  }
+  return true;
+}
+
 template <class T>
 const T* DataOrNull(const MaybeArray<T>& array) {
   return array ? array->data() : nullptr;

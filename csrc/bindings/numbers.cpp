@@ -12,17 +12,10 @@
 namespace twinsdk {
 namespace {
 
-// Whether `value` can be used as it is: float32, C-contiguous, finite, of that shape; an item of
-// the shape is an exact size, or text for any.
+// Whether `value` can be used as it is: float32, C-contiguous, finite, of that shape.
 bool IsF32(py::handle value, const py::tuple& shape) {
-  if (!Array<float>::check_(value)) return false;
+  if (!Has(value, shape)) return false;
   const auto array = py::reinterpret_borrow<py::array>(value);
-  if (array.ndim() != static_cast<py::ssize_t>(shape.size())) return false;
-  for (py::ssize_t i = 0; i < array.ndim(); ++i) {
-    const py::handle wanted = PyTuple_GET_ITEM(shape.ptr(), i);
-    if (PyUnicode_Check(wanted.ptr())) continue;
-    if (py::cast<py::ssize_t>(wanted) != array.shape(i)) return false;
-  }
   return AllFinite(static_cast<const float*>(array.data()), array.size());
 }
 

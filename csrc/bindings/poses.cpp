@@ -102,6 +102,22 @@ void BindRotate(const Array<float>& q, const Array<float>& v, Array<float>& out)
   WithoutGilIfLong(count, [=] { RotateVectors(turns, vectors, count, to); });
 }
 
+// `value` at unit length, or None where it is not float32 of that shape, C-contiguous and unit to
+// the tolerance.
+py::object BindUnit(py::handle value, const py::tuple& shape, float tolerance) {
+  if (!Has(value, shape)) return py::none();
+  const auto q = py::reinterpret_borrow<Array<float>>(value);
+  Expect(q.ndim() > 0 && q.shape(q.ndim() - 1) == 4, "value");
+  Array<float> out(std::vector<py::ssize_t>(q.shape(), q.shape() + q.ndim()));
+  const float* from = q.data();
+  float* to = out.mutable_data();
+  bool unit = false;
+  WithoutGilIfLong(q.size() / 4,
+                   [&] { unit = UnitQuaternions(from, q.size() / 4, tolerance, to); });
+  if (!unit) return py::none();
+  return out;
+}
+
 void BindNormalize(const Array<float>& q, Array<float>& out) {
   Expect(q.size() % 4 == 0 && out.size() == q.size(), "out");
   const float* from = q.data();
@@ -142,6 +158,7 @@ void AddPoses(py::module_& m) {
         py::arg("out").noconvert());
   m.def("rotate_vectors", &BindRotate, py::arg("q").noconvert(), py::arg("v").noconvert(),
         py::arg("out").noconvert());
+  m.def("unit_quaternions", &BindUnit, py::arg("value"), py::arg("shape"), py::arg("tolerance"));
   m.def("normalize_quaternions", &BindNormalize, py::arg("q").noconvert(),
         py::arg("out").noconvert());
   m.def("two_bone", &BindTwoBone, py::kw_only(), py::arg("roots").noconvert(),

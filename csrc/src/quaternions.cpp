@@ -3,6 +3,11 @@
 #include <cmath>
 
 namespace twinsdk {
+namespace {
+
+constexpr float kExact = 3e-7f;  // off unit length by no more than float32's own errors
+
+}  // namespace
 
 void MultiplyQuaternions(const float* a, const float* b, std::int64_t count, float* out) noexcept {
   for (std::int64_t i = 0; i < 4 * count; i += 4) {
@@ -40,6 +45,21 @@ void NormalizeQuaternions(const float* q, std::int64_t count, float* out) noexce
     out[i + 2] = z * scale;
     out[i + 3] = any ? w * scale : 1;
   }
+}
+
+bool UnitQuaternions(const float* q, std::int64_t count, float tolerance, float* out) noexcept {
+  for (std::int64_t i = 0; i < 4 * count; i += 4) {
+    const float x = q[i], y = q[i + 1], z = q[i + 2], w = q[i + 3];
+    float length = std::sqrt(x * x + y * y + z * z + w * w);
+    const float off = std::fabs(length - 1);
+    if (!(off <= tolerance)) return false;  // nor is what is not finite
+    if (off < kExact) length = 1;
+    out[i] = x / length;
+    out[i + 1] = y / length;
+    out[i + 2] = z / length;
+    out[i + 3] = w / length;
+  }
+  return true;
 }
 
 }  // namespace twinsdk

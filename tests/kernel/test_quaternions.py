@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from twinsdk.core import kernel, quat
+from twinsdk.core.skeleton import unit_quaternions
+from twinsdk.errors import ShapeError, ValueRangeError
 
 needs_build = pytest.mark.skipif(kernel.compiled() is None, reason="the formulas are in use")
 
@@ -65,3 +67,23 @@ def test_shapes_that_do_not_go_together_are_refused():
         quat.multiply(random((5, 4)), random((6, 4)))
     with pytest.raises(ValueError, match=r"expected shapes \(\.\.\., 4\) and \(\.\.\., 3\)"):
         quat.rotate(random((5, 4)), random((5, 4)))
+
+
+def test_what_is_nearly_unit_is_scaled_and_what_is_not_is_told_where():
+    q = quat.normalize(random((7, 55, 4))) * np.float32(1.0005)
+    got = unit_quaternions("turns", q, ("T", 55, 4))
+    np.testing.assert_allclose(got, q / 1.0005, atol=3e-7)
+    in_numpy = unit_quaternions("turns", q.astype(np.float64), got.shape)
+    np.testing.assert_allclose(got, in_numpy, atol=2e-7)
+    for once in (got, in_numpy):
+        again = unit_quaternions("turns", once, once.shape)
+        np.testing.assert_array_equal(again, once)
+        assert not np.shares_memory(again, once)
+    q[3, 20] *= 1.01
+    with pytest.raises(ValueRangeError, match=r"turns: expected unit.* at \(3, 20\)"):
+        unit_quaternions("turns", q, q.shape)
+    q[3, 20] = np.nan
+    with pytest.raises(ValueRangeError, match=r"turns: expected finite"):
+        unit_quaternions("turns", q, q.shape)
+    with pytest.raises(ShapeError, match="turns"):
+        unit_quaternions("turns", q, (7, 54, 4))

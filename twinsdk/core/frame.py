@@ -7,7 +7,8 @@ from enum import Enum
 
 import numpy as np
 
-from twinsdk.core.arrays import F32, Array, as_array, as_f32
+from twinsdk.core import kernel
+from twinsdk.core.arrays import F32, Array, as_array
 from twinsdk.core.expressions import EXPRESSION_COUNT
 from twinsdk.core.pose import Pose
 from twinsdk.errors import ValueRangeError
@@ -72,9 +73,12 @@ class TwinFrame:
         )
         set_ = object.__setattr__
         set_(
-            self, "expressions", np.clip(as_f32("expressions", weights, (EXPRESSION_COUNT,)), 0, 1)
+            self,
+            "expressions",
+            np.clip(kernel.checked_f32("expressions", weights, (EXPRESSION_COUNT,)), 0, 1),
         )
-        set_(self, "joint_confidence", np.clip(as_f32("joint_confidence", sure, (count,)), 0, 1))
+        sure = kernel.checked_f32("joint_confidence", sure, (count,))
+        set_(self, "joint_confidence", np.clip(sure, 0, 1))
         set_(self, "state", TrackingState(self.state))
         made = np.zeros(count) if self.generated is None else self.generated
         set_(self, "generated", as_array("generated", made, (count,), np.bool_))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinsdk.core.arrays import F32, as_f32
+from twinsdk.core import kernel
+from twinsdk.core.arrays import F32
 from twinsdk.core.skeleton import Skeleton, matrices, unit_quaternions
 from twinsdk.errors import SkeletonMismatchError
 
@@ -35,7 +36,8 @@ class Pose:
         count = len(self.skeleton)
         set_ = object.__setattr__
         set_(self, "rotations", unit_quaternions("rotations", self.rotations, (count, 4)))
-        set_(self, "root_translation", as_f32("root_translation", self.root_translation, (3,)))
+        root = kernel.checked_f32("root_translation", self.root_translation, (3,))
+        set_(self, "root_translation", root)
 
     def world_from_joint(self, name: str | None = None) -> F32:
         """Return the transforms of all joints (J, 4, 4), or of the one called `name` (4, 4)."""

@@ -15,6 +15,10 @@ void RotateVectors(const float* q, const float* v, std::int64_t count, float* ou
 // out[i] = q[i] at unit length; one no longer than 1e-12 becomes the identity.
 void NormalizeQuaternions(const float* q, std::int64_t count, float* out) noexcept;
 
+// out[i] = q[i] at unit length; false where one is further than `tolerance` from it already. What
+// is unit to float32's precision is copied as it is, so that doing it twice changes nothing.
+bool UnitQuaternions(const float* q, std::int64_t count, float tolerance, float* out) noexcept;
+
 }  // namespace twinsdk
 
 #endif  // TWINSDK_QUATERNIONS_HPP_
