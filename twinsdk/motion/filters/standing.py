@@ -52,6 +52,9 @@ class StandingFeet:
             standing: (2,) bool, left then right.
             step_s: Seconds since the last call.
         """
+        lately = self._standing.any() or self._shift.any() or self._left_over.value.any()
+        if not (standing.any() or lately):
+            return pose
         turns, places = self._legs.forward(pose.rotations, pose.root_translation)
         ankles = places[self._legs.ankles].astype(np.float64)
         apart = self._held - ankles

@@ -165,6 +165,8 @@ class Person:
             positions = source.positions[None] * np.float32(self.body.scale)
             rotations = quat.to_matrix(source.rotations)[None].astype(np.float32)
             seen = source.seen[None]
+        elif self.held is not None and not self.hold.started.any():
+            return self.held  # there never was a tracker
         else:
             positions = np.zeros((1, 6, 3), np.float32)
             rotations = np.broadcast_to(_EYE, (1, 6, 3, 3))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from twinsdk.core import quat
+from twinsdk.core import kernel, quat
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.frame import TrackingState
 from twinsdk.core.pose import Pose
@@ -20,6 +20,7 @@ from twinsdk.motion.model.body import (
     FEET_TOES,
     IN_HUMANOID,
     INDEX,
+    PARENTS,
     forward,
     gram_schmidt,
     turn_y,
@@ -58,6 +59,9 @@ _PARTS = {
     ],
 }
 _SAME_NAMES = 55
+_PARENTS = np.array(PARENTS, np.int32)
+_ORIGIN = np.zeros(3, np.float32)
+_UNTURNED = np.tile(quat.IDENTITY, (len(TRACKER_NAMES), 1))
 
 
 def show(person: Person, seen: Seen, read: Read, dt_s: float) -> MotionStep:
@@ -76,15 +80,14 @@ def show(person: Person, seen: Seen, read: Read, dt_s: float) -> MotionStep:
     share = 1.0 if changed or source != Source.WEBCAM else -np.expm1(-dt_s / _CALM_S)
     person.turns = person.turns + np.float32(share) * (read.turns - person.turns)
     local = seen.start[0] @ gram_schmidt(person.turns)
-    _, places = forward(local[None], np.zeros((1, 3), np.float32), body.offsets[None])
-    root = _root(person, seen, read, places[0], source, dt_s, changed) / body.scale
+    root = _root(person, seen, read, local, source, dt_s, changed) / body.scale
     tracked = seen.tracker_seen[0] > 0
     if changed or bool((tracked != person.tracked).any()):
         person.handover.begin(tracked & person.tracked & (source == person.source))
     person.tracked, person.source = tracked, source
     whole = _whole(person, quaternion_of(local.astype(np.float64)))
     if source == Source.WEBCAM and person.webcam is not None:
-        whole = _with_seen_ends(person, seen, whole, root.astype(np.float32))
+        whole = _with_seen_ends(person, person.webcam, whole, root.astype(np.float32))
         whole = _with_own_ends(person, person.webcam, whole, root.astype(np.float32))
     whole, place = person.handover.step(
         whole,
@@ -92,7 +95,7 @@ def show(person: Person, seen: Seen, read: Read, dt_s: float) -> MotionStep:
         dt_s,
         seen=tracked,
         positions=seen.tracker_positions[0] / body.scale,
-        turns=quaternion_of(seen.tracker_rotations[0].astype(np.float64)),
+        turns=quaternion_of(seen.tracker_rotations[0]) if tracked.any() else _UNTURNED,
     )
     held = person.held
     if source != Source.WEBCAM:
@@ -144,14 +147,15 @@ def _root(
     person: Person,
     seen: Seen,
     read: Read,
-    places: Array,
+    local: Array,
     source: Source,
     dt_s: float,
     changed: bool,
 ) -> Array:
-    """Return where the hips are (3,), canonical metres; `places` (22, 3) are about them."""
-    if source == Source.TRACKERS:
-        head = seen.tracker_positions[0, HEAD] - places[INDEX["head"]]
+    """Return where the hips are (3,), canonical metres; `local` (22, 3, 3) is the pose."""
+    if source == Source.TRACKERS:  # where the head's tracker has them
+        _, places = forward(local[None], np.zeros((1, 3), np.float32), person.body.offsets[None])
+        head = seen.tracker_positions[0, HEAD] - places[0, INDEX["head"]]
         return np.asarray(head, np.float64)
     height = max(float(seen.start_root[0, 1] + read.root[0]), 0.05)
     turn = turn_y(float(seen.yaw[0]))
@@ -184,23 +188,24 @@ def _whole(person: Person, rotations: Array) -> F32:
     return out
 
 
-def _with_seen_ends(person: Person, seen: Seen, whole: F32, place: Array) -> F32:
-    """Bring hands and feet that are seen to where the start has them about the hips.
+def _with_seen_ends(person: Person, webcam: Webcam, whole: F32, place: Array) -> F32:
+    """Bring hands and feet that are seen to where the fit has them about the hips.
 
     What landmarks show best is where ends are; what the network knows better is how limbs turn.
     """
-    body = person.body
+    body, fit = person.body, webcam.fit
     if np.abs(person.turns - NOTHING_READ.turns).max() < 1e-3:  # nothing was corrected
         return whole
-    _, places = forward(seen.start, np.zeros((1, 3), np.float32), body.offsets[None])
+    rotations, sure = fit.pose.rotations[IN_HUMANOID], fit.joint_confidence[IN_HUMANOID]
+    _, places = kernel.forward_kinematics(_PARENTS, body.offsets, rotations, _ORIGIN)
     for end, rows in (("Hand", _HAND_ROWS), ("Foot", _FOOT_ROWS)):
         whole = body.pins.hold(
             whole,
             place,
             end,
-            positions=places[0, rows] / body.scale + place,
+            positions=places[rows] / body.scale + place,
             turns=None,
-            weights=smoothstep(seen.confidence[0, rows], *_SEEN),
+            weights=smoothstep(sure[rows], *_SEEN),
         )
     return whole
 

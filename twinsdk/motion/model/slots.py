@@ -81,6 +81,8 @@ SLOTS: tuple[tuple[str, int], ...] = (
 """Names and sizes of the slots in their order."""
 
 WIDTH = sum(size for _, size in SLOTS)
+_TRACKERS = sum(size for name, size in SLOTS if name.startswith(("tracker_", "hands_")))
+_SOURCES: F32 = np.eye(3, dtype=np.float32)
 _LIMIT = 8.0
 _LENGTHS: F32 = np.asarray(lengths_of(CANONICAL_OFFSETS), np.float32)
 
@@ -144,28 +146,7 @@ def encode(now: Seen, before: Seen, dt: Array) -> F32:
     count = len(now.yaw)
     to_frame = np.swapaxes(turn_y(now.yaw), -1, -2)
     rate = 1 / np.maximum(dt, 1e-3)
-    xr = (now.source == Source.TRACKERS)[:, None]
     webcam = (now.source == Source.WEBCAM)[:, None]
-    seen = now.tracker_seen * xr
-    on = seen[..., None]
-    both = (seen * before.tracker_seen)[..., None]
-
-    floor = np.zeros((count, 1, 3), np.float32)
-    floor[:, 0, 0], floor[:, 0, 2] = now.origin[:, 0], now.origin[:, 1]
-    places = _turned(to_frame, now.tracker_positions - floor)
-    turned = to_frame[:, None] @ now.tracker_rotations
-    velocity = _turned(to_frame, now.tracker_positions - before.tracker_positions)
-    spin = now.tracker_rotations @ np.swapaxes(before.tracker_rotations, -1, -2)
-    turns = _turned(to_frame, rotation_vector(spin))
-    head = turned[:, HEAD]
-    hands = [LEFT_HAND, RIGHT_HAND]
-    in_head = np.concatenate(
-        [
-            _turned(np.swapaxes(head, -1, -2), places[:, hands] - places[:, HEAD, None]),
-            six_of(np.swapaxes(head, -1, -2)[:, None] @ turned[:, hands]),
-        ],
-        axis=-1,
-    )
     start = now.start.copy()
     start[:, 0] = to_frame @ start[:, 0]
     # Between two sources the frame jumps; nobody moved.
@@ -179,13 +160,7 @@ def encode(now: Seen, before: Seen, dt: Array) -> F32:
     given = now.style >= 0
     style[given, now.style[given]] = 1
     parts = (
-        places * on,
-        six_of(turned) * on,
-        velocity * both * rate[:, None, None],
-        turns * both * rate[:, None, None] / 3,
-        seen,
-        now.tracker_weights * xr,
-        in_head * (on[:, hands] * on[:, HEAD, None]),
+        *_trackers(now, before, to_frame, rate),
         _turned(to_frame, now.landmarks) * webcam[..., None],
         now.visibility * webcam,
         six_of(start),
@@ -195,11 +170,48 @@ def encode(now: Seen, before: Seen, dt: Array) -> F32:
         5 * (lengths_of(now.offsets) - _LENGTHS) * known,
         known,
         np.stack([30 * dt, 1 / (30 * np.maximum(dt, 1e-3))], -1),
-        np.eye(3, dtype=np.float32)[now.source],
+        _SOURCES[now.source],
         style,
     )
     row = np.concatenate([part.reshape(count, -1) for part in parts], axis=-1)
-    return np.clip(np.nan_to_num(row, posinf=0, neginf=0), -_LIMIT, _LIMIT).astype(np.float32)
+    row[~np.isfinite(row)] = 0
+    return np.clip(row, -_LIMIT, _LIMIT).astype(np.float32)
+
+
+def _trackers(now: Seen, before: Seen, to_frame: Array, rate: Array) -> tuple[Array, ...]:
+    """Return the slots of the trackers, in their order; zeros of those who wear none."""
+    count = len(now.yaw)
+    xr = (now.source == Source.TRACKERS)[:, None]
+    if not xr.any():
+        return (np.zeros((count, _TRACKERS), np.float32),)
+    seen = now.tracker_seen * xr
+    on = seen[..., None]
+    both = (seen * before.tracker_seen)[..., None] * rate[:, None, None]
+    floor = np.zeros((count, 1, 3), np.float32)
+    floor[:, 0, 0], floor[:, 0, 2] = now.origin[:, 0], now.origin[:, 1]
+    places = _turned(to_frame, now.tracker_positions - floor)
+    turned = to_frame[:, None] @ now.tracker_rotations
+    velocity = _turned(to_frame, now.tracker_positions - before.tracker_positions)
+    spin = now.tracker_rotations @ np.swapaxes(before.tracker_rotations, -1, -2)
+    turns = _turned(to_frame, rotation_vector(spin))
+    from_head = np.swapaxes(turned[:, HEAD], -1, -2)
+    hands = [LEFT_HAND, RIGHT_HAND]
+    in_head = np.concatenate(
+        [
+            _turned(from_head, places[:, hands] - places[:, HEAD, None]),
+            six_of(from_head[:, None] @ turned[:, hands]),
+        ],
+        axis=-1,
+    )
+    return (
+        places * on,
+        six_of(turned) * on,
+        velocity * both,
+        turns * both / 3,
+        seen,
+        now.tracker_weights * xr,
+        in_head * (on[:, hands] * on[:, HEAD, None]),
+    )
 
 
 def _turned(rotation: Array, points: Array) -> Array:

@@ -50,7 +50,9 @@ class UnseenLegs:
         self._above = skeleton.parents[self._rows[0]]
         _, places = skeleton.rest_world()
         self._ankle_m = float(places[self._rows[2], 1].mean())
-        self._soles = (self._ankle_m / ANKLE_M * SOLES).astype(np.float32)
+        soles = (self._ankle_m / ANKLE_M * SOLES).astype(np.float32)
+        self._soles = np.stack([soles, soles])
+        self._sole_rows = np.repeat(self._rows[2, :, None], len(soles), 1)
         self._feet = FootHolder(skeleton, slack_m=_SLACK_M)
         self._linear = np.zeros(self._rows.shape)
         self._turns = np.zeros((*self._rows.shape, 4))
@@ -100,9 +102,8 @@ class UnseenLegs:
 
     def _lowest(self, world: Array, places: Array) -> float:
         """Return the height of the lowest sole of a pose, metres."""
-        feet = self._rows[2]
-        soles = quat.rotate(world[feet, None], self._soles[None])
-        return float((places[feet, 1, None] + soles[..., 1]).min())
+        feet = self._sole_rows
+        return float((places[feet, 1] + quat.rotate(world[feet], self._soles)[..., 1]).min())
 
     def _turned(self, local: F32, seen: F32, made: F32, share: F64, calm: float) -> F64:
         """Return local rotations (J, 4) with the legs turned in the world as they are to be."""
