@@ -29,6 +29,7 @@ from twinsdk.motion.model.handover import Handover
 from twinsdk.motion.model.pins import Pins
 from twinsdk.motion.model.slots import MARKS, STYLES, Seen, Source
 from twinsdk.motion.model.step import MotionStep, Webcam
+from twinsdk.motion.vectors import matrix_of
 
 __all__ = ["Body", "Person", "Read"]
 
@@ -175,7 +176,7 @@ class Person:
 
     def _webcam(self, source: Webcam, held: Held, style: int) -> Seen:
         fit, body = source.fit, source.observation.body
-        local = np.asarray(quat.to_matrix(fit.pose.rotations[IN_HUMANOID]), np.float32)[None]
+        local = matrix_of(fit.pose.rotations[IN_HUMANOID]).astype(np.float32)[None]
         height = float(fit.pose.skeleton.rest_translations[0, 1])
         root = (fit.pose.root_translation * np.float32(_HIPS_M / height))[None]
         visibility = np.zeros((1, len(MARKS)), np.float32)

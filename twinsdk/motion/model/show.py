@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import cos, exp, sin
 
 import numpy as np
 
@@ -158,9 +159,10 @@ def _root(
         head = seen.tracker_positions[0, HEAD] - places[0, INDEX["head"]]
         return np.asarray(head, np.float64)
     height = max(float(seen.start_root[0, 1] + read.root[0]), 0.05)
-    turn = turn_y(float(seen.yaw[0]))
-    fade = np.exp(-person.blind_s / _FORGET_S)
-    step = (turn @ np.array([read.root[1], 0, read.root[2]], np.float32))[[0, 2]] * dt_s * fade
+    yaw, right, ahead = float(seen.yaw[0]), float(read.root[1]), float(read.root[2])
+    fade = dt_s * exp(-person.blind_s / _FORGET_S)
+    c, s = fade * cos(yaw), fade * sin(yaw)
+    step = np.array([c * right + s * ahead, c * ahead - s * right])
     given = seen.start_root[0, [0, 2]].astype(np.float64)
     last = person.handover.shown
     shown = None if last is None else last[1][[0, 2]].astype(np.float64) * person.body.scale
@@ -229,11 +231,10 @@ def _with_own_ends(person: Person, webcam: Webcam, whole: F32, place: Array) -> 
         return whole
     wanted, _ = fit.pose.world()
     world, _ = skeleton.forward(whole, place)
-    for name in ends:
-        j = skeleton.joint(name)
-        sure = float(fit.joint_confidence[j])
-        turned = quat.slerp(world[j], wanted[j], min(1.0, 2 * sure))
-        whole[j] = quat.multiply(quat.conjugate(world[skeleton.parents[j]]), turned)
+    at = np.array([skeleton.joint(name) for name in ends])
+    sure = np.minimum(2 * fit.joint_confidence[at], 1)
+    turned = quat.slerp(world[at], wanted[at], sure)
+    whole[at] = quat.multiply(quat.conjugate(world[skeleton.parents[at]]), turned)
     return whole
 
 

@@ -175,7 +175,7 @@ def encode(now: Seen, before: Seen, dt: Array) -> F32:
     )
     row = np.concatenate([part.reshape(count, -1) for part in parts], axis=-1)
     row[~np.isfinite(row)] = 0
-    return np.clip(row, -_LIMIT, _LIMIT).astype(np.float32)
+    return np.minimum(np.maximum(row, -_LIMIT), _LIMIT).astype(np.float32)
 
 
 def _trackers(now: Seen, before: Seen, to_frame: Array, rate: Array) -> tuple[Array, ...]:

@@ -77,7 +77,7 @@ class UnseenLegs:
         if confidence is not None:
             wanted = 1 - smoothstep(confidence[self._rows], *_SEEN)
             most = step_s / _FADE_S
-            self._linear = self._linear + np.clip(wanted - self._linear, -most, most)
+            self._linear += np.minimum(np.maximum(wanted - self._linear, -most), most)
         share = smoothstep(self._linear, 0, 1)
         self.share[self._rows] = share
         calm = -np.expm1(-step_s / _CALM_S)
