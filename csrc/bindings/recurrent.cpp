@@ -1,10 +1,12 @@
-// The recurrent network's step.
+// The recurrent network's step, and matrices of small networks.
 #include "twinsdk/recurrent.hpp"
 
 #include <initializer_list>
+#include <memory>
 #include <string>
 
 #include "arrays.hpp"
+#include "twinsdk/half_matrix.hpp"
 
 namespace twinsdk {
 namespace {
@@ -53,9 +55,26 @@ void BindStep(std::int64_t width, std::int64_t hidden, std::int64_t layers, std:
   StepRecurrent(job, variant);
 }
 
+std::unique_ptr<HalfMatrix> BuildHalf(const Array<std::uint16_t>& values) {
+  Expect(HalfSupported(), "this machine");
+  Expect(values.ndim() == 2, "values");
+  return std::make_unique<HalfMatrix>(values.shape(0), values.shape(1), values.data());
+}
+
+Array<float> BindTimes(const HalfMatrix& matrix, const Array<float>& row) {
+  Expect(row.size() == matrix.inputs(), "row");
+  Array<float> out(matrix.outputs());
+  matrix.Times(row.data(), out.mutable_data());
+  return out;
+}
+
 }  // namespace
 
 void AddRecurrent(py::module_& m) {
+  m.def("half_supported", &HalfSupported);
+  py::class_<HalfMatrix>(m, "HalfMatrix")
+      .def(py::init(&BuildHalf), py::arg("values").noconvert())
+      .def("times", &BindTimes, py::arg("row").noconvert());
   m.def("recurrent_scratch_size", &ScratchSize, py::kw_only(), py::arg("width"), py::arg("hidden"),
         py::arg("layers"), py::arg("heads"), py::arg("rank"), py::arg("future"));
   m.def("recurrent_step", &BindStep, py::kw_only(), py::arg("width"), py::arg("hidden"),

@@ -9,10 +9,12 @@ by how sure it is. Trained by `benchmarks/depth_hints.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from twinsdk.core.arrays import Array
+from twinsdk.core.arrays import F32, Array
+from twinsdk.core.half_matrix import HalfMatrix
 from twinsdk.motion.fitting.body import POINTS
 from twinsdk.motion.fitting.points import BODY
 from twinsdk.motion.weights_file import plain_weights
@@ -138,14 +140,20 @@ def depth_hints(rays: Array, space: Array, sure: Array, *, away_m: float) -> Hin
     )
 
 
+@lru_cache(maxsize=1)
+def _weights() -> tuple[dict[str, F32], tuple[HalfMatrix, ...]]:
+    weights = plain_weights("twinsdk.motion.fitting", "depth.npz")
+    return weights, tuple(HalfMatrix(weights[f"w{k}"]) for k in range(5))
+
+
 def _network(told: Array, whole: Array) -> tuple[Array, Array, Array, Array]:
     """Return shifts on the picture (P, 2), depth and both deviations (P,), all in spreads."""
-    weights = plain_weights("twinsdk.motion.fitting", "depth.npz")
+    weights, (first, *middle, last) = _weights()
     x = np.append(told.ravel(), whole).astype(np.float32)
-    x = _soft(((x - weights["mean"]) * weights["scale"]) @ weights["w0"] + weights["b0"])
-    for k in ("1", "2", "3"):
-        x = x + _soft(x @ weights[f"w{k}"] + weights[f"b{k}"])
-    right, up, depth, across, deep = (x @ weights["w4"] + weights["b4"]).reshape(5, -1)
+    x = _soft(first.after((x - weights["mean"]) * weights["scale"]) + weights["b0"])
+    for k, matrix in enumerate(middle, start=1):
+        x = x + _soft(matrix.after(x) + weights[f"b{k}"])
+    right, up, depth, across, deep = (last.after(x) + weights["b4"]).reshape(5, -1)
     deviations = np.exp(np.minimum(np.maximum(np.stack([across, deep]), -5.0), 1.0))
     # Depth is told as a correction of the tracker's own.
     return np.stack([right, up], -1), depth + told[:, 4], deviations[0], deviations[1]
