@@ -128,6 +128,7 @@ class Examples:
         """
         told, whole, frame, flat, spread = features(self.rays, self.space, self.sure)
         weight = told_share(self.sure)
+        loss = np.maximum(weight, 0.4 * (self.sure > 0))
         share = weight[:, TRUNK] + 1e-3
         share = share / share.sum(1, keepdims=True)
         centre = (self.true[:, TRUNK] * share[..., None]).sum(1)
@@ -138,7 +139,7 @@ class Examples:
         shift = (there - flat) / spread[:, None, None]
         deep = z / metres[:, None] - told[..., 4]
         wanted = np.stack([shift[..., 0], shift[..., 1], deep], 1)
-        return told, whole, wanted, weight, metres
+        return told, whole, wanted, loss, metres
 
 
 def joined(parts: list[Examples]) -> Examples:
@@ -157,7 +158,7 @@ def stills(path: str | Path) -> Examples:
     return Examples(
         rays=rays,
         space=data["world"][:, POINTS] * np.array([1.0, -1.0, -1.0]),
-        sure=data["visibility"][:, POINTS] * inside,
+        sure=guessed(data["visibility"][:, POINTS], inside),
         true=true_points(data["joints"], data["rotations"], float(data["height_m"])),
     ).zoomed(_as_usual(data["fov_deg"].astype(np.float64)))
 
@@ -176,7 +177,7 @@ def filmed(path: str) -> Examples:
     rotations = take.rotations[rows].astype(np.float64)
     rotations[:, 0] = quat.multiply(quat.from_matrix(axes), rotations[:, 0])
     joints = (take.joint_positions[rows] - take.camera_position) @ axes.T
-    sure = [(one.body.visibility * one.image_body.inside())[POINTS] for one in seen]
+    sure = [guessed(one.body.visibility, one.image_body.inside())[POINTS] for one in seen]
     uv = np.array([one.image_body.uv[POINTS] for one in seen])
     return Examples(
         rays=(uv - 0.5) * (width / focal, -height / focal),
@@ -184,6 +185,11 @@ def filmed(path: str) -> Examples:
         sure=np.array(sure, np.float64),
         true=true_points(joints, rotations, take.height_m),
     ).zoomed(_as_usual(np.full(len(rows), take.fov_deg)))
+
+
+def guessed(visibility: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Return how surely points are seen; what the picture has room for is guessed at least."""
+    return np.where(inside, np.maximum(visibility, 0.02), 0.0)
 
 
 def _as_usual(fov_deg: np.ndarray) -> np.ndarray:

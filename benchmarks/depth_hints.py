@@ -117,15 +117,19 @@ def train(
     *,
     steps: int,
     out: str,
+    begin: str | None = None,
     report_every: int = 1000,
 ) -> None:
     """Train, report on what is kept and write the weights, as an average over the steps."""
     torch.manual_seed(1)
     torch.set_num_threads(1)
-    rate, start = 1.5e-3, time.process_time()
+    rate, start = (5e-4 if begin else 1.5e-3), time.process_time()
     told = pool.draw(6000)[0]
     mean, scale = told.mean(0), 1 / (told.std(0) + 0.05)
     network, best = Network(told.shape[1]), Network(told.shape[1]).eval()
+    if begin:
+        mean, scale = read(begin, network)
+        best.load_state_dict(network.state_dict())
     adam = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
     for step in range(steps):
         if step % AHEAD == 0:
@@ -141,7 +145,7 @@ def train(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         adam.step()
-        keep = 0.0 if step < 200 else 0.998
+        keep = 0.0 if step < 200 and not begin else 0.998
         with torch.no_grad():
             for a, b in zip(best.parameters(), network.parameters(), strict=True):
                 a.mul_(keep).add_(b, alpha=1 - keep)
@@ -160,6 +164,17 @@ def write(path: str, network: Network, mean: np.ndarray, scale: np.ndarray) -> N
     last = f"b{LAYERS + 1}"
     arrays[last] = arrays[last] + TO_DEVIATION
     np.savez_compressed(Path(path), **{name: a.astype(np.float16) for name, a in arrays.items()})
+
+
+def read(path: str, network: Network) -> tuple[np.ndarray, np.ndarray]:
+    """Fill the network with weights that `write` wrote; return their mean and scale."""
+    with np.load(path) as found:
+        arrays = {name: array.astype(np.float32) for name, array in found.items()}
+    arrays[f"b{LAYERS + 1}"] -= TO_DEVIATION.astype(np.float32)
+    for k, layer in enumerate(network.layers):
+        layer.weight.data = torch.from_numpy(arrays[f"w{k}"].T.copy())
+        layer.bias.data = torch.from_numpy(arrays[f"b{k}"])
+    return arrays["mean"], arrays["scale"]
 
 
 def people(folder: Path) -> tuple[list[Examples], list[Examples]]:
@@ -182,6 +197,7 @@ def main() -> int:
     parser.add_argument("--sequences", type=Path, required=True)
     parser.add_argument("--takes", nargs="*", default=[])
     parser.add_argument("--out", required=True)
+    parser.add_argument("--begin", help="weights to go on from")
     parser.add_argument("--steps", type=int, default=6000)
     given = parser.parse_args()
     rng = np.random.default_rng(3)
@@ -200,7 +216,7 @@ def main() -> int:
     judged = {"kept clean": simulated(motion, rng, 1000, clean=True)}
     judged |= {"kept stills": joined(kept), "kept sequences": joined(held)}
     print({name: len(part) for name, part in (parts | judged).items()}, flush=True)
-    train(Pool(parts, 1), judged, steps=given.steps, out=given.out)
+    train(Pool(parts, 1), judged, steps=given.steps, out=given.out, begin=given.begin)
     return 0
 
 

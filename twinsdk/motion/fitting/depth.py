@@ -55,7 +55,7 @@ class Hints:
             across_m: Least deviation across a ray.
             depth_share: Factor on the deviations of depths.
         """
-        told = np.minimum(2 * sure, 1.0)
+        told = (sure > 0) * 1.0
         across = told * away_m / np.maximum(self.across, across_m)
         return np.column_stack([self.rays, across, self.z, told / (depth_share * self.deep)])
 
@@ -104,11 +104,12 @@ def features(rays: Array, space: Array, sure: Array) -> tuple[Array, Array, Arra
     count = np.maximum(told.sum(-1), 1.0)
     spread = np.sqrt(((about**2).sum(-1) * told).sum(-1) / count) + 1e-6
     unit = np.sqrt(((deep[..., :2] ** 2).sum(-1) * told).sum(-1) / count) + 1e-6
-    weight = told[..., None]
+    # What is hidden in the picture is told as well: a tracker's guess beats none.
+    weight = (sure > 0)[..., None].astype(np.float64)
     parts = (
         about / spread[..., None, None] * weight,
         deep / unit[..., None, None] * weight,
-        weight,
+        sure[..., None],
     )
     # A tracker's points lean the more, the nearer the person is.
     whole = np.concatenate([way, np.log(spread)[..., None]], -1)

@@ -257,12 +257,12 @@ class BodyEstimator:
     ) -> BodyProblem:
         c = self._config
         width, height = image.size_px
-        sure = np.where(seen[POINTS] > _LEAST_SEEN, seen[POINTS], 0.0)
+        sure = seen[POINTS]
         rays = (image.uv[POINTS] - 0.5) * (width / focal_px, -height / focal_px)
         away = max(-float(root[2]), 0.2)
         if measured:
             # Doubt of what is measured is the same in all directions.
-            weight = (sure > 0) / c.across_m
+            weight = (sure > _LEAST_SEEN) / c.across_m
             table = np.column_stack([rays, weight * away, points[POINTS, 2], weight])
         else:
             hints = depth_hints(rays, points[POINTS], sure, away_m=away)

@@ -22,10 +22,15 @@ from twinsdk.motion.fitting.gravity import CameraPitch
 from twinsdk.motion.fitting.head import NeutralFace, face_rotation, line_of_sight
 from twinsdk.motion.fitting.learnt import Learnt
 from twinsdk.motion.fitting.limits import speed_limits
-from twinsdk.motion.fitting.palms import STIFFEST, FollowedHands
+from twinsdk.motion.fitting.palms import FollowedHands
 from twinsdk.motion.fitting.person import OwnSkeleton
 from twinsdk.motion.fitting.points import BODY, FACE_POINTS, JOINT
-from twinsdk.motion.fitting.presence import Presence, group_confidence
+from twinsdk.motion.fitting.presence import (
+    Presence,
+    group_confidence,
+    guessed_groups,
+    seen_points,
+)
 from twinsdk.motion.fitting.rest import GROUP_OF_JOINT, GROUPS, idle_rotations, upright_thigh
 from twinsdk.motion.fitting.root import RootFollower, lowest_sole
 from twinsdk.motion.fitting.sides import Sides
@@ -111,6 +116,7 @@ _SHANKS = [GROUPS.index("leftShank"), GROUPS.index("rightShank")]
 _FINGERS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers")]
 _PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
 _LONGEST_STEP_S = 1.0
+_STIFFEST = 0.5  # how quickly what is hardly seen follows, against what surely is
 _MOVING = 0.3  # haste of the trunk; of somebody at rest for more than a second it is less
 _AT_REST = 0.05  # how quickly at least follows what has long been at rest, against what moves
 
@@ -191,7 +197,7 @@ class BodyFitter:
             return self._last
         observation = self._sides.put_right(observation, step_s)
         body = observation.body
-        seen = self._seen_points(observation)
+        seen = seen_points(observation)
         if body is None or (seen[_TORSO[0]] + seen[_TORSO[1]]) / 2 < self.config.unseen_below:
             return self._unseen(step_s)
         points = points_of(body, BODY_NAMES)
@@ -200,7 +206,7 @@ class BodyFitter:
         if self._unseen_s > self.config.hold_s:
             self._estimator.forget_pose()
         hands = (_hand(observation.left_hand), _hand(observation.right_hand))
-        self._look(seen, hands, observation.image_face is not None, step_s)
+        self._look(observation, seen, step_s)
         image = observation.image_body or _pictured(points)
         estimate = self._estimator.step(
             points,
@@ -232,24 +238,15 @@ class BodyFitter:
             return 0.0
         return min((timestamp_ns - last) / 1e9, _LONGEST_STEP_S)
 
-    def _seen_points(self, observation: Observation) -> Array:
-        """Return how surely each body point is seen (33,): visible and within the image."""
-        if observation.body is None:
-            return np.zeros(len(BODY_NAMES))
-        seen = observation.body.visibility.astype(np.float64)
-        if observation.image_body is not None:
-            seen = seen * observation.image_body.inside()
-        return seen
-
-    def _look(
-        self, seen: Array, hands: tuple[Array | None, Array | None], face: bool, step_s: float
-    ) -> None:
+    def _look(self, observation: Observation, seen: Array, step_s: float) -> None:
+        hands = (observation.left_hand, observation.right_hand)
         found = np.array([hand is not None for hand in hands]) * self._hands.believed
-        confidence = group_confidence(seen, found, face)
+        confidence = group_confidence(seen, found, observation.image_face is not None)
+        guessed = guessed_groups(observation, seen)
         if self._last is None:
-            self._presence.start(confidence)
+            self._presence.start(confidence, guessed)
         else:
-            self._presence.step(confidence, step_s)
+            self._presence.step(confidence, step_s, guessed)
 
     def _solve(
         self,
@@ -299,7 +296,7 @@ class BodyFitter:
         self._unseen_s += step_s
         held = self._last is not None and self._unseen_s <= self.config.hold_s
         if not held:
-            self._presence.step(np.zeros(len(GROUPS)), step_s)
+            self._presence.step(np.zeros(len(GROUPS)), step_s, np.zeros(len(GROUPS), bool))
             self._expressions = self._expressions * np.float32(np.exp(-step_s / 0.3))
         state = TrackingState.HOLDING if held else TrackingState.IDLE
         return self._finish(state, None, step_s, seen=False)
@@ -351,12 +348,12 @@ class BodyFitter:
 
     def _haste(self) -> Array:
         """Return how quickly each joint follows (55,): what is less sure is held stiller."""
-        haste = STIFFEST + (1 - STIFFEST) * self._presence.confidence
+        haste = _STIFFEST + (1 - _STIFFEST) * self._presence.confidence
         hands = [*_FINGERS, *_PALMS]
         haste[hands] = np.minimum(haste[hands], np.tile(self._hands.haste, 2))
         haste = haste * np.maximum(self._estimator.stillness.of_groups(), _AT_REST)
         # What is fading moves by its weight, which is smooth already.
-        haste = np.where(self._presence.seen, haste, 1.0)[GROUP_OF_JOINT]
+        haste = np.where(self._presence.shown, haste, 1.0)[GROUP_OF_JOINT]
         haste[ROWS] *= 1 - self._estimator.leap
         return haste
 

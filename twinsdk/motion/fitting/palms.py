@@ -16,9 +16,9 @@ from twinsdk.motion.fitting.points import HAND
 from twinsdk.motion.fitting.solve import Palms
 from twinsdk.motion.vectors import smoothstep
 
-__all__ = ["STIFFEST", "FollowedHands"]
+__all__ = ["FollowedHands"]
 
-STIFFEST = 0.25
+_STIFFEST = 0.25
 """Haste of what is hardly seen."""
 _KNUCKLE = HAND["middleMcp"]
 _TRUSTED = 0.25
@@ -54,7 +54,7 @@ class FollowedHands:
         """
         size_px = _palm_px(observation)
         large = smoothstep(size_px, *_SMALL_PX)
-        self.haste = STIFFEST + (1 - STIFFEST) * large
+        self.haste = _STIFFEST + (1 - _STIFFEST) * large
         low, high = _HAND_HZ
         found = [observation.left_hand is not None, observation.right_hand is not None]
         rate_hz = np.where(found, low + (high - low) * large, _BODY_HZ)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from twinsdk.core.arrays import Array
+from twinsdk.core.landmarks import BODY_NAMES
+from twinsdk.core.observation import Observation
 from twinsdk.motion.filters.smooth import blend_amount
 from twinsdk.motion.fitting.points import BODY
 from twinsdk.motion.fitting.rest import GROUPS
 from twinsdk.motion.vectors import smoothstep
 
-__all__ = ["Presence", "group_confidence"]
+__all__ = ["Presence", "group_confidence", "guessed_groups", "seen_points"]
 
 
 def _pair(part: str) -> list[int]:
@@ -23,6 +25,39 @@ _KNEES, _ANKLES, _HEELS, _TOES = (_pair(p) for p in ("Knee", "Ankle", "Heel", "F
 _FACE = [BODY[n] for n in ("nose", "leftEye", "rightEye", "leftEar", "rightEar")]
 _HAND_SHOWS_ARM, _WRIST_SHOWS_ELBOW = 0.9, 0.9
 _FACE_SHARE = np.full(len(_FACE), 1 / len(_FACE))
+
+
+_LIMBS = np.array([name.endswith(("Arm", "Forearm", "Thigh", "Shank", "Foot")) for name in GROUPS])
+_LEAST_SEEN = 0.1  # points without an image that are seen less are not told
+_GUESSED = 0.02  # how surely at least a point is seen that is hidden within the image
+
+
+def seen_points(observation: Observation) -> Array:
+    """Return how surely each body point is seen (33,): visible and within the image.
+
+    What is hidden within the image is guessed by the tracker, and above 0. Without an image nobody
+    knows what is within it.
+    """
+    if observation.body is None:
+        return np.zeros(len(BODY_NAMES))
+    seen = observation.body.visibility.astype(np.float64)
+    if observation.image_body is None:
+        return np.where(seen > _LEAST_SEEN, seen, 0.0)
+    guessed = np.where(seen > 0, np.maximum(seen, _GUESSED), 0.0)
+    return np.asarray(guessed * observation.image_body.inside())
+
+
+def guessed_groups(observation: Observation, points: Array) -> Array:
+    """Return which limbs of `GROUPS` are within the image, however hidden (16,), bool.
+
+    Args:
+        observation: Of this frame.
+        points: (33,) of `seen_points`.
+    """
+    if observation.image_body is None:
+        return np.zeros(len(GROUPS), bool)
+    told = (points > 0) * 1.0
+    return np.asarray(_LIMBS & (group_confidence(told, np.zeros(2), face=False) > 0))
 
 
 def group_confidence(points: Array, hands: Array, face: bool) -> Array:
@@ -56,6 +91,8 @@ class Presence:
 
     Attributes:
         seen: (16,) bool, which of `GROUPS` count as seen.
+        shown: (16,) bool, those and the ones that are hidden within the picture: a tracker's guess
+            of them is nearer than rest.
         fresh: (16,) bool, those whose points in this very frame may be believed.
         confidence: (16,) smoothed, in [0, 1].
     """
@@ -67,26 +104,32 @@ class Presence:
 
     def reset(self) -> None:
         """Nothing is seen."""
-        self.seen = np.zeros(len(GROUPS), bool)
-        self.fresh = self.seen
+        self.seen = self.shown = self.fresh = np.zeros(len(GROUPS), bool)
         self.confidence = np.zeros(len(GROUPS))
         self._linear = np.zeros(len(GROUPS))
 
-    def start(self, confidence: Array) -> None:
+    def start(self, confidence: Array, guessed: Array) -> None:
         """Begin with what is seen at once, without fading in."""
         self.confidence = confidence.copy()
         self.seen = confidence > (self._on + self._off) / 2
-        self.fresh = self.seen
-        self._linear = self.seen.astype(np.float64)
+        self.shown = self.fresh = self.seen | guessed
+        self._linear = self.shown.astype(np.float64)
 
-    def step(self, confidence: Array, step_s: float) -> None:
-        """Take the next frame's confidence (16,), `step_s` seconds after the last."""
+    def step(self, confidence: Array, step_s: float, guessed: Array) -> None:
+        """Take the next frame.
+
+        Args:
+            confidence: (16,) of this frame.
+            step_s: Seconds after the last.
+            guessed: (16,) bool: which are told at all.
+        """
         self.confidence = self.confidence + blend_amount(3.0, step_s) * (
             confidence - self.confidence
         )
         self.seen = np.where(self.seen, self.confidence > self._off, self.confidence > self._on)
-        self.fresh = self.seen & (confidence > self._off)
-        rate = np.where(self.seen, step_s / self._fade_in_s, -step_s / self._fade_out_s)
+        self.shown = self.seen | guessed
+        self.fresh = self.seen & (confidence > self._off) | guessed
+        rate = np.where(self.shown, step_s / self._fade_in_s, -step_s / self._fade_out_s)
         self._linear = np.minimum(np.maximum(self._linear + rate, 0.0), 1.0)
 
     @property
