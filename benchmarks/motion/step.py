@@ -50,6 +50,8 @@ def main():
     clip = clip_of([rest_pose(humanoid_skeleton())] * 60, fps=30)
     worn = trackers_of(clip)
     show("step, headset and controllers", timed(lambda k: model.step(worn[k % 60], 1 / 30)))
+    foresee = model.step(worn[0], 1 / 30).foresee
+    show("what comes next", timed(lambda _: foresee()))
     fitter, model = BodyFitter(), MotionModel.load()
     seen = webcam_take(clip, seed=1, legs=False).observations
     fits = [fitter.step(one) for one in seen]

@@ -18,7 +18,6 @@ from twinsdk.motion.generation.flow_network import FlowConfig, FlowNetwork, surp
 from twinsdk.motion.generation.flow_training import (
     GeneratorConfig,
     arrays_of_checkpoint,
-    read_generator,
     train_generator,
 )
 from twinsdk.motion.generation.generate import generate
@@ -27,8 +26,10 @@ from twinsdk.motion.generation.performances import BODY, library
 from twinsdk.motion.model.body import turn_y
 from twinsdk.motion.score import accelerations, contacts_of, foot_speed_cm_s
 from twinsdk.motion.training.corpus import clips_of, read_packed, write_packed
+from twinsdk.motion.training.settings import TrainConfig, read_config
 
 SKELETON = humanoid_skeleton()
+KINDS = {"generator": GeneratorConfig}
 
 
 def performed(style, first, count):
@@ -268,12 +269,12 @@ def test_weights_are_refused_in_words(small, tmp_path):
 def test_settings_of_another_kind_are_refused(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text('kind = "generator"\ndata = ["a.npz"]\nbatch = 32\n')
-    assert read_generator(file, steps=3) == GeneratorConfig(data=("a.npz",), batch=32, steps=3)
+    assert read_config(file, KINDS, steps=3) == GeneratorConfig(data=("a.npz",), batch=32, steps=3)
     file.write_text('data = ["a.npz"]\n')
-    assert read_generator(file) is None
+    assert type(read_config(file, KINDS)) is TrainConfig
     file.write_text('kind = "poet"\n')
     with pytest.raises(UsageError, match="poet"):
-        read_generator(file)
+        read_config(file, KINDS)
 
 
 def test_somebody_drawn_idling_stays_at_home_alive_and_on_their_feet():

@@ -18,8 +18,8 @@ EXAMPLES = """examples:
   twinsdk train settings.toml --weights mine.npz   # and write what MotionModel.load reads
   twinsdk train --pack set.npz clips/ --dev 13,09  # BVH, AMC, FBX, GLB... to a motion set
 
-Settings are TOML; docs/motion_model.md lists them; kind = "generator" in them trains the
-generator. A run can be stopped at any time and goes on from its last checkpoint."""
+Settings are TOML; docs/motion_model.md lists them; kind = "generator" or "foresight" in
+them trains these. A run can be stopped at any time and goes on from its last checkpoint."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,10 +52,15 @@ def run(args: argparse.Namespace) -> int:
     from twinsdk.motion.generation.flow_training import (
         GeneratorConfig,
         arrays_of_checkpoint,
-        read_generator,
         train_generator,
     )
+    from twinsdk.motion.model.foresight import write_foresight
     from twinsdk.motion.model.weights import from_checkpoint, write_weights
+    from twinsdk.motion.training.foresight import (
+        ForesightConfig,
+        arrays_of_foresight,
+        train_foresight,
+    )
     from twinsdk.motion.training.settings import read_config
     from twinsdk.motion.training.train import train
 
@@ -73,12 +78,13 @@ def run(args: argparse.Namespace) -> int:
         )
         if value is not None
     }
-    configs = [
-        read_generator(path, **changes) or read_config(path, **changes) for path in args.settings
-    ]
+    kinds = {"generator": GeneratorConfig, "foresight": ForesightConfig}
+    configs = [read_config(path, kinds, **changes) for path in args.settings]
     for config in configs:
         if isinstance(config, GeneratorConfig):
             checkpoint = train_generator(config, report=_say)
+        elif isinstance(config, ForesightConfig):
+            checkpoint = train_foresight(config, report=_say)
         else:
             checkpoint = train(config, report=_say)
         print(checkpoint)
@@ -87,6 +93,9 @@ def run(args: argparse.Namespace) -> int:
         if isinstance(config, GeneratorConfig):
             sizes, arrays, progress = arrays_of_checkpoint(checkpoint)
             digest = write_flow(args.weights, sizes, arrays, trained=progress)
+        elif isinstance(config, ForesightConfig):
+            arrays, progress = arrays_of_foresight(checkpoint)
+            digest = write_foresight(args.weights, arrays, trained=progress)
         else:
             sizes, arrays, progress = from_checkpoint(checkpoint)
             digest = write_weights(args.weights, sizes, arrays, better=better, trained=progress)

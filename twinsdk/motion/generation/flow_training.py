@@ -17,7 +17,7 @@ import torch
 
 from twinsdk.core.arrays import Array
 from twinsdk.core.files import existing_file
-from twinsdk.errors import FormatError, UsageError
+from twinsdk.errors import FormatError
 from twinsdk.motion.generation.flow import shapes_of
 from twinsdk.motion.generation.flow_data import Batch, FlowData, bases_of, straight, tracked
 from twinsdk.motion.generation.flow_network import FlowConfig, FlowNetwork, losses, surprise
@@ -25,13 +25,12 @@ from twinsdk.motion.training.checkpoint import Average, Parts, Progress
 from twinsdk.motion.training.corpus import read_packed
 from twinsdk.motion.training.curves import Curves
 from twinsdk.motion.training.run import TrainingRun
-from twinsdk.motion.training.settings import RunConfig, config_hash, filled, toml_of
+from twinsdk.motion.training.settings import RunConfig, config_hash
 
 __all__ = [
     "GeneratorConfig",
     "arrays_of_checkpoint",
     "held_out",
-    "read_generator",
     "train_generator",
 ]
 
@@ -58,29 +57,6 @@ class GeneratorConfig(RunConfig):
 
     def _checks(self) -> tuple[tuple[str, bool, str], ...]:
         return (("batch", 2 <= self.batch <= 65536, "2 to 65536"),)
-
-
-def read_generator(path: str | Path, **changes: Any) -> GeneratorConfig | None:
-    """Return the settings of a TOML file whose `kind` is "generator", with `changes` over them.
-
-    None where it is a tracker's.
-
-    Raises:
-        FileMissingError: There is no such file.
-        FormatError: It is not TOML.
-        UsageError: A key or the kind is unknown.
-        DependencyError: Python is older than 3.11.
-        ValueRangeError: A value is out of range.
-    """
-    file = existing_file(path, what="training settings")
-    tables = toml_of(file)
-    kind = tables.pop("kind", None)
-    if kind is None:
-        return None
-    if kind != "generator":
-        raise UsageError(f'kind: expected "generator" or nothing, got {kind!r}: {file}')
-    config: GeneratorConfig = filled(GeneratorConfig, {**tables, **changes}, file)
-    return config
 
 
 def train_generator(

@@ -13,7 +13,6 @@ from twinsdk.core.arrays import F32, Array
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.core.trackers import TRACKER_NAMES
 from twinsdk.motion.filters.inertia import Crossing
-from twinsdk.motion.filters.smooth import blend_amount
 from twinsdk.motion.filters.swivel import Swivel
 from twinsdk.motion.model.pins import Pins
 
@@ -24,7 +23,6 @@ _TRACKERS = np.array([TRACKER_NAMES.index(name) for name in _ENDS])
 _HEAD = TRACKER_NAMES.index("head")
 _TURN_RAD_S2, _END_TURN_RAD_S2 = 12.0, 30.0
 _ROOT_M_S2, _END_M_S2 = 4.0, 10.0
-_SPEED_HZ = 15.0  # low-pass on the speeds that motion goes on with
 
 
 class Handover:
@@ -32,8 +30,6 @@ class Handover:
 
     Attributes:
         shown: Rotations (J, 4) and root (3,) that were shown last.
-        spin: (J, 3) how fast they turn, rad/s in their own axes.
-        speed: (3,) how fast the root moves, m/s.
     """
 
     def __init__(self, skeleton: Skeleton, pins: Pins) -> None:
@@ -49,7 +45,6 @@ class Handover:
         self._exact = np.ones(len(TRACKER_NAMES), bool)
         self._before: tuple[Array, Array, float] | None = None
         self.shown: tuple[Array, Array] | None = None
-        self.spin, self.speed = np.zeros((count, 3)), np.zeros(3)
 
     def begin(self, lasting: Array) -> None:
         """Something changed: go on from what was shown.
@@ -116,14 +111,8 @@ class Handover:
     def remember(self, rotations: Array, root: Array, step_s: float) -> None:
         """Take note of what is shown, where it was made elsewhere."""
         last, self.shown = self.shown, (rotations, root)
-        if last is None:
-            return
-        self._before = (*last, step_s)
-        share = blend_amount(_SPEED_HZ, step_s)
-        was = quat.conjugate(last[0].astype(np.float64))
-        spin = quat.to_rotation_vector(quat.multiply(was, rotations.astype(np.float64))) / step_s
-        self.spin = self.spin + share * (spin - self.spin)
-        self.speed = self.speed + share * ((root - last[1]) / step_s - self.speed)
+        if last is not None:
+            self._before = (*last, step_s)
 
     def _crossed(
         self, whole: F32, place: F32, goals: Array, aims: Array, put: Array, step_s: float

@@ -272,13 +272,10 @@ def _stacked(seen: Sequence[Seen | None]) -> Seen:
 
 
 def _read_of(out: F32) -> Read:
-    turns, root, contacts, spread, _, future = np.split(
-        out, np.cumsum([6 * COUNT, 4, 4, COUNT, COUNT - 1])
-    )
+    turns, root, contacts, spread, _ = np.split(out, np.cumsum([6 * COUNT, 4, 4, COUNT]))
     return Read(
         turns=turns.reshape(COUNT, 6) + np.array([1, 0, 0, 0, 1, 0], np.float32),
         root=root,
         contacts=np.asarray(1 / (1 + np.exp(-np.clip(contacts, -30, 30))), np.float32),
         spread=np.asarray(np.exp(np.clip(spread, -6, 1)), np.float32),
-        future=future.reshape(8, COUNT + 1, 3),
     )

@@ -9,7 +9,6 @@ import numpy as np
 from twinsdk.core import quat
 from twinsdk.core.arrays import F32, Array
 from twinsdk.core.frame import TrackingState
-from twinsdk.core.pose import Pose
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.core.trackers import TRACKER_NAMES, Trackers
 from twinsdk.motion.filters.footing import FootHolder
@@ -25,6 +24,7 @@ from twinsdk.motion.model.body import (
     offsets_on,
     size_of,
 )
+from twinsdk.motion.model.foresight import Moment
 from twinsdk.motion.model.handover import Handover
 from twinsdk.motion.model.pins import Pins
 from twinsdk.motion.model.slots import MARKS, STYLES, Seen, Source
@@ -63,14 +63,12 @@ class Read:
 
     Attributes:
         turns: (22, 6) corrections; root: (4,); contacts: (4,) in [0, 1]; spread: (22,) metres.
-        future: (8, 23, 3).
     """
 
     turns: F32
     root: F32
     contacts: F32
     spread: F32
-    future: F32
 
 
 NOTHING_READ = Read(
@@ -78,7 +76,6 @@ NOTHING_READ = Read(
     root=np.zeros(4, np.float32),
     contacts=np.zeros(4, np.float32),
     spread=np.full(COUNT, 0.1, np.float32),
-    future=np.zeros((8, COUNT + 1, 3), np.float32),
 )
 
 
@@ -90,7 +87,7 @@ class Person:
         body: Shared, never changed.
         state: (1, layers, hidden) of the network.
         pace: (22, 6) a second, how fast the corrections change.
-        poses: The last two that were shown, feet held.
+        past: Poses of the last third of a second, feet held.
         tracked: (6,) which trackers there are.
         feet_at: (4, 3) where feet and toes were before they were held, canonical metres.
     """
@@ -119,7 +116,7 @@ class Person:
     feet: FootHolder | None = None
     webcam: Webcam | None = None
     last: MotionStep | None = None
-    poses: tuple[Pose, ...] = ()
+    past: tuple[Moment, ...] = ()
 
     def __post_init__(self) -> None:
         self.handover = Handover(self.body.skeleton, self.body.pins)

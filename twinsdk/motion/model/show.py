@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from math import cos, exp, sin
 
 import numpy as np
@@ -24,9 +25,9 @@ from twinsdk.motion.model.body import (
     PARENTS,
     forward,
     gram_schmidt,
-    turn_y,
 )
-from twinsdk.motion.model.person import NOTHING_READ, Person, Read
+from twinsdk.motion.model.foresight import Moment, Past, foresight, remembered
+from twinsdk.motion.model.person import NOTHING_READ, Body, Person, Read
 from twinsdk.motion.model.slots import Seen, Source
 from twinsdk.motion.model.step import HORIZONS_S, MotionStep, Webcam
 from twinsdk.motion.vectors import quaternion_of, smoothstep
@@ -45,7 +46,6 @@ _SAID, _FAST, _HIGH, _USUAL = 0.84, 0.66, 2.57, -0.29
 _LEAST_M_S = 0.05
 _CALM_S = 0.1  # time constant with which a webcam's corrections are followed
 _CONFIDENT_M = 0.12  # an expected error that halves the confidence, nearly
-_STEADY, _STEADY_S = 0.9, 0.6  # their share in a forecast, and in what time they die away
 _REST = idle_rotations().astype(np.float32)
 _SEEN = (0.3, 0.7)  # confidence below which an end of a limb is not seen, above which it is
 _HAND_ROWS = [INDEX["leftHand"], INDEX["rightHand"]]
@@ -108,14 +108,16 @@ def show(person: Person, seen: Seen, read: Read, dt_s: float) -> MotionStep:
     if source != Source.WEBCAM and (held is None or not held.weights[0, _FEET].any()):
         person.feet = person.feet or FootHolder(body.skeleton, slack_m=_SLACK_M / body.scale)
         whole = person.feet.step(whole, place, person.standing, dt_s)[0].astype(np.float32)
-    return _finish(person, seen, read, whole, place, source)
+    return _finish(person, seen, read, whole, place, source, dt_s)
 
 
 def perform(person: Person, dt_s: float, seed: int) -> MotionStep:
     """Return the next pose of a person whom nothing has shown for a while."""
     body = person.body
     if person.performer is None:
-        start = [] if person.last is None else [_canonical(person, step) for step in person.poses]
+        start = (
+            [] if person.last is None else [_canonical(person, m.pose) for m in person.past[-2:]]
+        )
         person.performer = Performer("idle", seed=seed, start=tuple(start), start_fps=1 / dt_s)
         person.feet = None  # the performer holds them
     pose = person.performer.step(dt_s)
@@ -126,20 +128,20 @@ def perform(person: Person, dt_s: float, seed: int) -> MotionStep:
     count = len(body.skeleton)
     whole = _whole(person, rotations)
     person.handover.remember(whole, (root / body.scale).astype(np.float32), dt_s)
+    shown = Pose(
+        skeleton=body.skeleton,
+        rotations=quat.normalize(whole),
+        root_translation=(root / body.scale).astype(np.float32),
+    )
+    person.past = remembered(person.past, shown, dt_s)
     step = MotionStep(
-        pose=Pose(
-            skeleton=body.skeleton,
-            rotations=quat.normalize(whole),
-            root_translation=(root / body.scale).astype(np.float32),
-        ),
+        pose=shown,
         state=TrackingState.GENERATED,
         joint_confidence=np.zeros(count, np.float32),
         generated=np.ones(count, bool),
         contacts=np.zeros(4, np.float32),
-        turns=np.zeros((8, count, 3), np.float32),
-        ways=np.zeros((8, 3), np.float32),
+        foresee=partial(_foreseen, body, person.past),
     )
-    person.poses = (*person.poses[-1:], step.pose)
     person.last = step
     return step
 
@@ -266,7 +268,7 @@ def stand(said: F32, speed: Array, height: Array) -> F32:
 
 
 def _finish(
-    person: Person, seen: Seen, read: Read, whole: F32, place: F32, source: Source
+    person: Person, seen: Seen, read: Read, whole: F32, place: F32, source: Source, dt_s: float
 ) -> MotionStep:
     body = person.body
     count = len(body.skeleton)
@@ -279,28 +281,34 @@ def _finish(
         generated[:] = confidence < 0.1
     confidence[body.rows] = sure * (1.0 if source != Source.NOTHING else np.exp(-person.blind_s))
     generated[body.rows] = ~shown
-    turns = np.zeros((8, count, 3), np.float32)
-    steady = _STEADY_S * -np.expm1(-HORIZONS_S / _STEADY_S)[:, None]
-    turns[:, body.rows] = (1 - _STEADY) * read.future[:, :-1] + (
-        _STEADY * steady[..., None] * person.handover.spin[body.rows]
-    )
-    ways = (turn_y(float(seen.yaw[0])) @ read.future[:, -1, :, None])[..., 0]
-    ways = (
-        (1 - _STEADY) * ways + _STEADY * steady * person.handover.speed * body.scale
-    ) / body.scale
+    pose = Pose(skeleton=body.skeleton, rotations=quat.normalize(whole), root_translation=place)
+    person.past = remembered(person.past, pose, dt_s)
     state = TrackingState.TRACKING if shown.all() else TrackingState.PARTIAL
     step = MotionStep(
-        pose=Pose(skeleton=body.skeleton, rotations=quat.normalize(whole), root_translation=place),
+        pose=pose,
         state=TrackingState.HOLDING if source == Source.NOTHING else state,
         joint_confidence=np.clip(confidence, 0, 1).astype(np.float32),
         generated=generated,
         contacts=read.contacts,
-        turns=turns,
-        ways=ways.astype(np.float32),
+        foresee=partial(_foreseen, body, person.past),
     )
-    person.poses = (*person.poses[-1:], step.pose)
     person.last = step
     return step
+
+
+def _foreseen(body: Body, past: tuple[Moment, ...]) -> tuple[F32, F32]:
+    """Return the turns (8, J, 3) and ways (8, 3) of `MotionStep`; other joints keep theirs."""
+    turns = np.zeros((len(HORIZONS_S), len(body.skeleton), 3), np.float32)
+    rotations = np.array([moment.pose.rotations for moment in past])
+    roots = np.array([moment.pose.root_translation for moment in past])
+    places = body.skeleton.forward(rotations, roots)[1][:, body.rows]
+    known = Past(
+        at_s=np.array([moment.at_s for moment in past]),
+        rotations=rotations[:, body.rows],
+        places=places * np.float32(body.scale),
+    )
+    turns[:, body.rows], ways = foresight().ahead(known, HORIZONS_S)
+    return turns, ways / np.float32(body.scale)
 
 
 def _shown(person: Person, seen: Seen, source: Source) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,8 +54,9 @@ class MotionStep:
         joint_confidence: (J,) in [0, 1].
         generated: (J,) bool: made up, since no source shows the joint.
         contacts: (4,) in [0, 1]: how surely left foot, left toes, right foot, right toes stand.
-        turns: (8, J, 3) rotation vectors from this pose's joints to those ahead.
-        ways: (8, 3) metres, world, from this root to those ahead.
+        foresee: Returns, for `HORIZONS_S`, rotation vectors (8, J, 3) from this pose's joints to
+            those ahead and (8, 3) metres, world, from this root to those ahead; asked once, if
+            anybody wants to know.
     """
 
     pose: Pose
@@ -62,18 +64,22 @@ class MotionStep:
     joint_confidence: F32
     generated: Array
     contacts: F32
-    turns: F32
-    ways: F32
+    foresee: Callable[[], tuple[F32, F32]]
+
+    @cached_property
+    def _ahead(self) -> tuple[F32, F32]:
+        return self.foresee()
 
     @cached_property
     def future(self) -> Future:
         """The predicted poses."""
-        turned = quat.from_rotation_vector(self.turns)
+        turns, ways = self._ahead
+        turned = quat.from_rotation_vector(turns)
         now = np.broadcast_to(self.pose.rotations, turned.shape)
         return Future(
             seconds=HORIZONS_S,
             rotations=quat.normalize(quat.multiply(now, turned)),
-            root_translations=self.pose.root_translation + self.ways,
+            root_translations=self.pose.root_translation + ways,
         )
 
     def ahead(self, seconds: float) -> Pose:
@@ -86,10 +92,11 @@ class MotionStep:
             return self.pose
         low = min(int(at), len(HORIZONS_S) - 1)
         share = np.float32(at - low)
-        turns, ways = self.turns[low] * share, self.ways[low] * share
+        all_turns, all_ways = self._ahead
+        turns, ways = all_turns[low] * share, all_ways[low] * share
         if low > 0:
-            turns = turns + (1 - share) * self.turns[low - 1]
-            ways = ways + (1 - share) * self.ways[low - 1]
+            turns = turns + (1 - share) * all_turns[low - 1]
+            ways = ways + (1 - share) * all_ways[low - 1]
         return Pose(
             skeleton=self.pose.skeleton,
             rotations=quat.multiply(self.pose.rotations, quat.from_rotation_vector(turns)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from twinsdk.motion.model.network import NetworkConfig
 from twinsdk.motion.training.episodes import EpisodeConfig
 from twinsdk.motion.training.losses import Weights
 
-__all__ = ["RunConfig", "TrainConfig", "config_hash", "filled", "read_config", "toml_of"]
+__all__ = ["RunConfig", "TrainConfig", "config_hash", "read_config"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,18 +108,30 @@ class TrainConfig(RunConfig):
         )
 
 
-def read_config(path: str | Path, **changes: Any) -> TrainConfig:
+def read_config(
+    path: str | Path, kinds: Mapping[str, type[RunConfig]] | None = None, **changes: Any
+) -> Any:
     """Return the settings of a TOML file, with `changes` over them.
+
+    Args:
+        path: Of the file.
+        kinds: Other networks' settings by the `kind` that stands in their files; a file without
+            one is a motion model's, `TrainConfig`.
+        **changes: By key.
 
     Raises:
         FileMissingError: There is no such file.
         FormatError: It is not TOML.
-        UsageError: A key is unknown.
+        UsageError: A key or the kind is unknown.
         DependencyError: Python is older than 3.11.
         ValueRangeError: A value is out of range.
     """
     file = existing_file(path, what="training settings")
-    return filled(TrainConfig, {**toml_of(file), **changes}, file)
+    tables = _toml_of(file)
+    kind, known = tables.pop("kind", None), kinds or {}
+    if kind is not None and kind not in known:
+        raise UsageError(f"kind: expected {' or '.join(known)} or nothing, got {kind!r}: {file}")
+    return _filled(TrainConfig if kind is None else known[kind], {**tables, **changes}, file)
 
 
 def config_hash(config: Any) -> str:
@@ -138,7 +151,7 @@ def config_hash(config: Any) -> str:
     return hashlib.sha256(repr(sorted(kept.items())).encode()).hexdigest()
 
 
-def toml_of(file: Path) -> dict[str, Any]:
+def _toml_of(file: Path) -> dict[str, Any]:
     """Return the tables of a TOML file.
 
     Raises:
@@ -155,7 +168,7 @@ def toml_of(file: Path) -> dict[str, Any]:
         raise FormatError(f"training settings: not TOML ({error}): {file}") from error
 
 
-def filled(kind: Any, given: dict[str, Any], file: Path) -> Any:
+def _filled(kind: Any, given: dict[str, Any], file: Path) -> Any:
     """Return a dataclass of settings filled from tables; defaults where nothing is given.
 
     Raises:
@@ -169,7 +182,7 @@ def filled(kind: Any, given: dict[str, Any], file: Path) -> Any:
         default = known[name].default_factory
         nested = default() if default is not MISSING else None
         if is_dataclass(nested) and isinstance(value, dict):
-            values[name] = filled(type(nested), value, file)
+            values[name] = _filled(type(nested), value, file)
         else:
             values[name] = tuple(value) if isinstance(value, list) else value
     return kind(**values)
