@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from twinsdk.core.arrays import F32, Array
+from twinsdk.core.half_matrix import HalfMatrix
 from twinsdk.core.pose import Pose
 from twinsdk.errors import FormatError
 from twinsdk.motion.model.body import COUNT, nearest_yaw, rotation_vector, six_of, turn_y
@@ -154,7 +155,9 @@ class Foresight:
     """
 
     def __init__(self, arrays: Mapping[str, Array], sha256: str) -> None:
-        self._arrays = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+        given = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+        self._mean, self._scale = given["mean"], given["scale"]
+        self._layers = [(HalfMatrix(given[f"w{k}"]), given[f"b{k}"]) for k in range(3)]
         self.sha256 = sha256
 
     def ahead(self, past: Past, seconds: F32) -> tuple[F32, F32]:
@@ -180,12 +183,12 @@ class Foresight:
 
     def _said(self, inputs: F32) -> F32:
         """Return the departures (`POWERS`, 23, 3) from going straight on."""
-        net = self._arrays
-        x = np.clip((inputs - net["mean"]) * net["scale"], -_FARTHEST, _FARTHEST)
-        for layer in ("0", "1"):
-            x = x @ net[f"w{layer}"] + net[f"b{layer}"]
+        x = np.clip((inputs - self._mean) * self._scale, -_FARTHEST, _FARTHEST)
+        for matrix, bias in self._layers[:-1]:
+            x = matrix.after(x) + bias
             x = x / (1 + np.exp(-x))
-        return np.asarray((x @ net["w2"] + net["b2"]).reshape(POWERS, COUNT + 1, 3), np.float32)
+        matrix, bias = self._layers[-1]
+        return np.asarray((matrix.after(x) + bias).reshape(POWERS, COUNT + 1, 3), np.float32)
 
 
 def _told_of(past: Past) -> Told:
