@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.motion import BodyFitter, FitConfig
-from twinsdk.motion.fitting.body import JOINTS, ROWS
 from twinsdk.motion.fitting.head import NeutralFace, line_of_sight
 from twinsdk.motion.fitting.rest import idle_rotations
-from twinsdk.motion.fitting.root import hips_in_camera, lowest_sole
+from twinsdk.motion.fitting.root import ANKLE_M, Soles, hips_in_camera
 
 LEVEL = FitConfig(camera_pitch_deg=0)
 HIPS_M = 0.893  # of the mean person at 1.70 m
@@ -87,10 +87,22 @@ def test_another_scene_does_not_carry_the_twin_away(person):
     assert np.linalg.norm(np.diff(path, axis=0), axis=1).max() < 1.5
 
 
-def test_the_lowest_sole_of_the_rest_pose_is_a_hip_height_below():
-    rest = np.tile([0.0, 0.0, 0.0, 1.0], (len(JOINTS), 1))
-    assert lowest_sole(rest) == pytest.approx(-HIPS_M, abs=1e-3)
-    assert lowest_sole(idle_rotations()[ROWS]) == pytest.approx(-HIPS_M, abs=1e-3)
+@pytest.mark.parametrize("height_m", [1.70, 1.20])
+def test_the_lowest_sole_of_the_rest_pose_is_on_the_floor(height_m):
+    skeleton = humanoid_skeleton(height_m)
+    soles = Soles(skeleton, ANKLE_M * height_m / 1.70)
+    for rotations in (skeleton.rest_rotations, idle_rotations().astype(np.float32)):
+        world, places = skeleton.forward(rotations, skeleton.rest_translations[0])
+        assert soles.lowest(world, places) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_toes_that_point_down_are_the_lowest_of_a_sole():
+    skeleton = humanoid_skeleton()
+    rotations = skeleton.rest_rotations.copy()
+    rotations[skeleton.joint("rightFoot")] = [np.sqrt(0.5), 0, 0, np.sqrt(0.5)]
+    world, places = skeleton.forward(rotations, skeleton.rest_translations[0])
+    ankle = places[skeleton.joint("rightFoot"), 1]
+    assert Soles(skeleton, ANKLE_M).lowest(world, places) == pytest.approx(ankle - 0.19, abs=1e-3)
 
 
 def test_the_line_of_sight_to_the_edge_is_half_the_field_of_view():

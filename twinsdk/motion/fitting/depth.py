@@ -69,9 +69,11 @@ def line_of_sight_frame(rays: Array) -> Array:
     right, up = rays[..., 0], rays[..., 1]
     yaw, pitch = np.arctan(right), np.arctan2(up, np.hypot(1.0, right))
     cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
-    zero = np.zeros_like(cy)
-    rows = [[cy, -sy * sp, -sy * cp], [zero, cp, -sp], [sy, cy * sp, cy * cp]]
-    return np.stack([np.stack(one, -1) for one in rows], -2)
+    out = np.zeros((*right.shape, 3, 3))
+    out[..., 0, 0], out[..., 0, 1], out[..., 0, 2] = cy, -sy * sp, -sy * cp
+    out[..., 1, 1], out[..., 1, 2] = cp, -sp
+    out[..., 2, 0], out[..., 2, 1], out[..., 2, 2] = sy, cy * sp, cy * cp
+    return out
 
 
 def told_share(sure: Array) -> Array:

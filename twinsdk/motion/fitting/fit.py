@@ -32,7 +32,7 @@ from twinsdk.motion.fitting.presence import (
     seen_points,
 )
 from twinsdk.motion.fitting.rest import GROUP_OF_JOINT, GROUPS, idle_rotations, upright_thigh
-from twinsdk.motion.fitting.root import RootFollower, lowest_sole
+from twinsdk.motion.fitting.root import ANKLE_M, RootFollower, Soles
 from twinsdk.motion.fitting.sides import Sides
 from twinsdk.motion.fitting.solve import complete, points_of
 from twinsdk.motion.vectors import turn_x, turn_y
@@ -113,8 +113,8 @@ _EARS = [BODY["leftEar"], BODY["rightEar"]]
 _HANGING = 0.35  # cosine: a head hangs at most 20 degrees below level with the trunk upright
 _THIGHS = [JOINT["leftUpperLeg"], JOINT["rightUpperLeg"]]
 _SHANKS = [GROUPS.index("leftShank"), GROUPS.index("rightShank")]
-_FINGERS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers")]
 _PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
+_HANDS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers"), *_PALMS]
 _LONGEST_STEP_S = 1.0
 _STIFFEST = 0.5  # how quickly what is hardly seen follows, against what surely is
 _MOVING = 0.3  # haste of the trunk; of somebody at rest for more than a second it is less
@@ -131,6 +131,7 @@ class BodyFitter:
     def __init__(self, config: FitConfig | None = None) -> None:
         self.config = config or FitConfig()
         self._own = OwnSkeleton(height_m=self.config.height_m)
+        self._soles = Soles(self._own.skeleton, ANKLE_M * self.config.height_m / 1.70)
         self._idle = idle_rotations()
         self._presence = Presence(
             on=self.config.seen_above,
@@ -312,9 +313,10 @@ class BodyFitter:
             haste=self._haste(),
             max_speed=speed_limits(None if self._last is None else self._last.pose, shown),
         )
+        world = self._own.skeleton.forward(smooth.astype(np.float32), np.zeros(3, np.float32))
         root = self._root.step(
             place,
-            sole=lowest_sole(smooth[ROWS], self._own.offsets, scale=self.config.height_m / 1.70),
+            sole=self._soles.lowest(*world),
             legs=float(weights[_SHANKS].min()),
             upright=self._pitch.upright(),
             step_s=step_s,
@@ -331,8 +333,8 @@ class BodyFitter:
                 rotations=quat.positive(smooth).astype(np.float32),
                 root_translation=root.astype(np.float32),
             ),
-            joint_confidence=np.clip(sure[GROUP_OF_JOINT], 0, 1).astype(np.float32),
-            confidence=float(np.clip(sure.mean(), 0, 1)),
+            joint_confidence=np.minimum(np.maximum(sure, 0), 1)[GROUP_OF_JOINT].astype(np.float32),
+            confidence=min(max(float(sure.mean()), 0.0), 1.0),
             state=state,
             expressions=self._expressions,
             standing=self._standing(weights[_SHANKS]) if seen else np.zeros(2, bool),
@@ -349,8 +351,7 @@ class BodyFitter:
     def _haste(self) -> Array:
         """Return how quickly each joint follows (55,): what is less sure is held stiller."""
         haste = _STIFFEST + (1 - _STIFFEST) * self._presence.confidence
-        hands = [*_FINGERS, *_PALMS]
-        haste[hands] = np.minimum(haste[hands], np.tile(self._hands.haste, 2))
+        haste[_HANDS] = np.minimum(haste[_HANDS], np.concatenate([self._hands.haste] * 2))
         haste = haste * np.maximum(self._estimator.stillness.of_groups(), _AT_REST)
         # What is fading moves by its weight, which is smooth already.
         haste = np.where(self._presence.shown, haste, 1.0)[GROUP_OF_JOINT]

@@ -30,7 +30,7 @@ def speed_limits(last: Pose | None, rotations: Array) -> F64:
     """
     limits: F64 = SPEED_LIMITS.copy()
     if last is not None:
-        turn = quat.multiply(rotations[0], quat.conjugate(last.rotations[0]))[:3]
+        turn = quat.multiply(rotations[0].astype(np.float32), quat.conjugate(last.rotations[0]))[:3]
         vertical = turn[1] ** 2 / max(float(turn @ turn), 1e-12)
         limits[0] += (_TUMBLE_SPEED - limits[0]) * (1 - vertical)
     return limits

@@ -45,7 +45,6 @@ class OwnSkeleton:
 
     Attributes:
         skeleton: The 55 canonical joints, T-pose, soles at y = 0.
-        offsets: (N, 3) its parent_from_joint in the order of `body.JOINTS`.
 
     Args:
         height_m: Of the person.
@@ -58,7 +57,7 @@ class OwnSkeleton:
 
     def reset(self) -> None:
         """Return to the mean person of that height."""
-        self.skeleton, self.offsets = self._mean
+        self.skeleton = self._mean
         self._logs: Array | None = None
         self._seen_s, self._next_s = 0.0, _FIRST_S
 
@@ -79,15 +78,14 @@ class OwnSkeleton:
     def take(self, lengths: SessionLengths) -> None:
         """Take what is known at once."""
         self._logs = lengths.logs.copy()
-        self.skeleton, self.offsets = self._made(
-            lengths.stretched(OFFSETS) * (self._height_m / 1.70)
-        )
+        self.skeleton = self._made(lengths.stretched(OFFSETS) * (self._height_m / 1.70))
 
-    def _made(self, offsets: Array) -> tuple[Skeleton, Array]:
+    def _made(self, offsets: Array) -> Skeleton:
+        """Return the skeleton with offsets (N, 3) in the order of `body.JOINTS`."""
         scale = self._height_m / 1.70
         base = humanoid_skeleton(self._height_m)
         rest = np.array(base.rest_translations, np.float64)
         rest[ROWS[1:]] = offsets[1:]
         legs = offsets[[row("leftUpperLeg"), row("leftLowerLeg"), row("leftFoot")], 1].sum()
         rest[0] = (0.0, ANKLE_M * scale - legs, 0.0)
-        return replace(base, rest_translations=rest.astype(np.float32)), offsets
+        return replace(base, rest_translations=rest.astype(np.float32))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from twinsdk.core.arrays import Array
+from twinsdk.core import quat
+from twinsdk.core.arrays import F32, Array
 from twinsdk.core.landmarks import ImageLandmarks
+from twinsdk.core.skeleton import Skeleton
 from twinsdk.motion.filters.glide import GlideConfig, PointGlide
-from twinsdk.motion.fitting.body import OFFSETS, row
 from twinsdk.motion.fitting.points import BODY
-from twinsdk.motion.vectors import matrix_of
 
-__all__ = ["ANKLE_M", "SOLES", "RootFollower", "hips_in_camera", "lowest_sole"]
+__all__ = ["ANKLE_M", "RootFollower", "Soles", "hips_in_camera"]
 
 _USED = np.array(
     [BODY["nose"]]
@@ -25,16 +25,10 @@ _USED = np.array(
         for side in ("left", "right")
     ]
 )
-_LEGS = np.array(
-    [
-        [row(f"{side}{part}") for side in ("left", "right")]
-        for part in ("UpperLeg", "LowerLeg", "Foot")
-    ]
-)
 ANKLE_M = 0.075
 """Height of the ankle above the sole on the 1.70 m skeleton."""
-SOLES = np.array([[0.0, -ANKLE_M, -0.05], [0.0, -ANKLE_M, 0.135], [0.0, -ANKLE_M, 0.19]])
-"""(3, 3) heel, ball and tip of the toes below that ankle, in the foot's axes."""
+# Heel, ball and tip of the toes below the ankle.
+_SOLES = np.array([[0.0, -ANKLE_M, -0.05], [0.0, -ANKLE_M, 0.135], [0.0, -ANKLE_M, 0.19]])
 
 _LEAST_WEIGHT = 2.0  # sure points needed for a depth
 _NEAREST_M, _FARTHEST_M = 0.3, 30.0
@@ -47,24 +41,29 @@ _ARRIVAL_S = 0.6  # until size and depth have settled the person stays at the or
 _LEAP_M = 1.5  # nobody moves so far between two frames: another scene
 
 
-def lowest_sole(rotations: Array, offsets: Array = OFFSETS, *, scale: float = 1.0) -> float:
-    """Return the height of the lowest sole against the hips joint, metres.
+class Soles:
+    """The soles of a skeleton with VRM's joint names, rest rotations the identity.
 
     Args:
-        rotations: (N, 4) local, in the order of `body.JOINTS`; the hips' own is world_from_hips.
-        offsets: (N, 3) parent_from_joint.
-        scale: Of the feet, against the 1.70 m skeleton's.
+        skeleton: Of any lengths.
+        ankle_m: Height of its ankles above them.
     """
-    bones = offsets[_LEGS]
-    local = matrix_of(rotations[_LEGS])
-    hips = matrix_of(rotations[0])
-    world = hips @ local[0]
-    place = bones[0] @ hips[1]
-    for k in (1, 2):
-        place = place + (world[:, 1] * bones[k]).sum(-1)
-        world = world @ local[k]
-    # Only heights are needed of the sole points: the second row of each foot's matrix.
-    return float((place[:, None] + world[:, 1] @ (scale * SOLES).T).min())
+
+    def __init__(self, skeleton: Skeleton, ankle_m: float) -> None:
+        feet = [skeleton.joint("leftFoot"), skeleton.joint("rightFoot")]
+        points = (ankle_m / ANKLE_M * _SOLES).astype(np.float32)
+        self._points = np.stack([points, points])
+        self._rows = np.repeat(np.array(feet)[:, None], len(points), 1)
+
+    def lowest(self, world: F32, places: F32) -> float:
+        """Return the height of the lowest sole, metres.
+
+        Args:
+            world: (J, 4) world rotations.
+            places: (J, 3) metres.
+        """
+        below = quat.rotate(world[self._rows], self._points)[..., 1]
+        return float((places[self._rows, 1] + below).min())
 
 
 def hips_in_camera(points: Array, image: ImageLandmarks, seen: Array, focal: float) -> Array | None:

@@ -17,7 +17,7 @@ from twinsdk.core.arrays import F32, F64, Array
 from twinsdk.core.pose import Pose
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.motion.filters.footing import FootHolder
-from twinsdk.motion.fitting.root import ANKLE_M, SOLES
+from twinsdk.motion.fitting.root import Soles
 from twinsdk.motion.model.step import MotionStep
 from twinsdk.motion.vectors import smoothstep
 
@@ -50,9 +50,7 @@ class UnseenLegs:
         self._above = skeleton.parents[self._rows[0]]
         _, places = skeleton.rest_world()
         self._ankle_m = float(places[self._rows[2], 1].mean())
-        soles = (self._ankle_m / ANKLE_M * SOLES).astype(np.float32)
-        self._soles = np.stack([soles, soles])
-        self._sole_rows = np.repeat(self._rows[2, :, None], len(soles), 1)
+        self._soles = Soles(skeleton, self._ankle_m)
         self._feet = FootHolder(skeleton, slack_m=_SLACK_M)
         self._linear = np.zeros(self._rows.shape)
         self._turns = np.zeros((*self._rows.shape, 4))
@@ -88,7 +86,7 @@ class UnseenLegs:
         world, places = self._skeleton.forward(rotations.astype(np.float32), root)
         both = float(share[2].min())
         if both > 0:
-            rise = self._lowest(seen, seen_at) - self._lowest(world, places)
+            rise = self._soles.lowest(seen, seen_at) - self._soles.lowest(world, places)
             self._rise += calm * (rise - self._rise)
             shift = np.array([0.0, both * self._rise, 0.0], np.float32)
             root, places = root + shift, places + shift
@@ -99,11 +97,6 @@ class UnseenLegs:
             rotations, root, standing, step_s, wanted=goals, world=(world, places)
         )
         return replace(pose, rotations=held.astype(np.float32), root_translation=root)
-
-    def _lowest(self, world: Array, places: Array) -> float:
-        """Return the height of the lowest sole of a pose, metres."""
-        feet = self._sole_rows
-        return float((places[feet, 1] + quat.rotate(world[feet], self._soles)[..., 1]).min())
 
     def _turned(self, local: F32, seen: F32, made: F32, share: F64, calm: float) -> F64:
         """Return local rotations (J, 4) with the legs turned in the world as they are to be."""
