@@ -18,17 +18,17 @@ Isa IsaNamed(const std::string& name) {
 }
 
 py::ssize_t ScratchSize(std::int64_t width, std::int64_t hidden, std::int64_t layers,
-                        std::int64_t heads, std::int64_t rank, std::int64_t future) {
-  return RecurrentScratchSize({width, hidden, layers, heads, rank, future});
+                        std::int64_t heads) {
+  return RecurrentScratchSize({width, hidden, layers, heads});
 }
 
 void BindStep(std::int64_t width, std::int64_t hidden, std::int64_t layers, std::int64_t heads,
-              std::int64_t rank, std::int64_t future, const Array<std::uint16_t>& matrices,
-              const Array<float>& biases, const Array<float>& mean, const Array<float>& scale,
-              const Array<float>& rows, const Array<float>& ticks, Array<float>& state,
-              Array<float>& out, Array<float>& scratch, const std::string& isa) {
-  const RecurrentSizes sizes = {width, hidden, layers, heads, rank, future};
-  for (const std::int64_t size : {width, hidden, layers, heads, rank, future}) {
+              const Array<std::uint16_t>& matrices, const Array<float>& biases,
+              const Array<float>& mean, const Array<float>& scale, const Array<float>& rows,
+              const Array<float>& ticks, Array<float>& state, Array<float>& out,
+              Array<float>& scratch, const std::string& isa) {
+  const RecurrentSizes sizes = {width, hidden, layers, heads};
+  for (const std::int64_t size : {width, hidden, layers, heads}) {
     Expect(size > 0 && size <= 1 << 16, "sizes");
   }
   const std::int64_t people = ticks.size();
@@ -37,7 +37,7 @@ void BindStep(std::int64_t width, std::int64_t hidden, std::int64_t layers, std:
   Expect(mean.size() == width && scale.size() == width, "mean, scale");
   Expect(rows.size() == people * width, "rows");
   Expect(state.size() == people * layers * hidden, "state");
-  Expect(out.size() == people * (heads + future), "out");
+  Expect(out.size() == people * heads, "out");
   Expect(scratch.size() == RecurrentScratchSize(sizes), "scratch");
   const RecurrentJob job = {sizes,
                             people,
@@ -76,13 +76,12 @@ void AddRecurrent(py::module_& m) {
       .def(py::init(&BuildHalf), py::arg("values").noconvert())
       .def("times", &BindTimes, py::arg("row").noconvert());
   m.def("recurrent_scratch_size", &ScratchSize, py::kw_only(), py::arg("width"), py::arg("hidden"),
-        py::arg("layers"), py::arg("heads"), py::arg("rank"), py::arg("future"));
+        py::arg("layers"), py::arg("heads"));
   m.def("recurrent_step", &BindStep, py::kw_only(), py::arg("width"), py::arg("hidden"),
-        py::arg("layers"), py::arg("heads"), py::arg("rank"), py::arg("future"),
-        py::arg("matrices").noconvert(), py::arg("biases").noconvert(), py::arg("mean").noconvert(),
-        py::arg("scale").noconvert(), py::arg("rows").noconvert(), py::arg("ticks").noconvert(),
-        py::arg("state").noconvert(), py::arg("out").noconvert(), py::arg("scratch").noconvert(),
-        py::arg("isa"));
+        py::arg("layers"), py::arg("heads"), py::arg("matrices").noconvert(),
+        py::arg("biases").noconvert(), py::arg("mean").noconvert(), py::arg("scale").noconvert(),
+        py::arg("rows").noconvert(), py::arg("ticks").noconvert(), py::arg("state").noconvert(),
+        py::arg("out").noconvert(), py::arg("scratch").noconvert(), py::arg("isa"));
 }
 
 }  // namespace twinsdk

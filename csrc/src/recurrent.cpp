@@ -90,7 +90,7 @@ TWINSDK_INLINE void StepOne(const RecurrentJob& job, std::int64_t person) {
   const float* row = job.rows + person * n.width;
   float* state = job.state + person * n.layers * hidden;
   float* x = job.scratch;
-  const std::int64_t narrow = PaddedOutputs(hidden > n.rank ? hidden : n.rank);
+  const std::int64_t narrow = PaddedOutputs(hidden);
   float* normal = x + narrow;
   float* inner = normal + narrow;
   float* gates = inner + narrow;
@@ -121,12 +121,9 @@ TWINSDK_INLINE void StepOne(const RecurrentJob& job, std::int64_t person) {
   Normalised(x, hidden, normal);
   next.Next(normal, hidden, hidden, inner);
   for (std::int64_t i = 0; i < hidden; ++i) inner[i] = Silu(inner[i]);
-  float* out = job.out + person * (n.heads + n.future);
   next.Next(inner, hidden, n.heads, entered);
-  std::memcpy(out, entered, static_cast<std::size_t>(n.heads) * sizeof(float));
-  next.Next(inner, hidden, n.rank, normal);
-  next.Next(normal, n.rank, n.future, entered);
-  std::memcpy(out + n.heads, entered, static_cast<std::size_t>(n.future) * sizeof(float));
+  std::memcpy(job.out + person * n.heads, entered,
+              static_cast<std::size_t>(n.heads) * sizeof(float));
 }
 
 template <int W>
@@ -148,8 +145,6 @@ void EachLayer(const RecurrentSizes& n, const Visit& visit) {
   }
   visit(n.hidden, n.hidden);
   visit(n.hidden, n.heads);
-  visit(n.hidden, n.rank);
-  visit(n.rank, n.future);
 }
 
 }  // namespace
@@ -169,12 +164,9 @@ std::int64_t RecurrentBiasSize(const RecurrentSizes& sizes) noexcept {
 }
 
 std::int64_t RecurrentScratchSize(const RecurrentSizes& n) noexcept {
-  std::int64_t last = n.width;
-  for (const std::int64_t size : {PaddedOutputs(n.heads), PaddedOutputs(n.future)}) {
-    last = last > size ? last : size;
-  }
-  const std::int64_t narrow = PaddedOutputs(n.hidden > n.rank ? n.hidden : n.rank);
-  return 3 * narrow + PaddedOutputs(3 * n.hidden) + last;
+  const std::int64_t last = PaddedOutputs(n.heads);
+  return 3 * PaddedOutputs(n.hidden) + PaddedOutputs(3 * n.hidden) +
+         (n.width > last ? n.width : last);
 }
 
 void StepRecurrent(const RecurrentJob& job, Isa isa) noexcept {

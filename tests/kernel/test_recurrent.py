@@ -10,7 +10,7 @@ from twinsdk.core._recurrent_reference import layer_sizes, unpacked
 from twinsdk.core.recurrent import RecurrentNetwork, bfloat16, packed
 from twinsdk.errors import ShapeError
 
-SIZES = {"width": 37, "hidden": 48, "layers": 2, "heads": 70, "rank": 9, "future": 130}
+SIZES = {"width": 37, "hidden": 48, "layers": 2, "heads": 70}
 
 
 def weights(seed=3, **sizes):

@@ -84,7 +84,7 @@ def tiny(packed, folder, **changes):
         "film_seeds": (1,),
         "film_idle_share": 1.0,
         "checkpoint_minutes": 60.0,
-        "network": NetworkConfig(hidden=16, layers=2, future_rank=4),
+        "network": NetworkConfig(hidden=16, layers=2),
         "episodes": EpisodeConfig(rows=4, frames=32),
     }
     return TrainConfig(**{**given, **changes})
@@ -131,7 +131,7 @@ def test_a_run_begins_with_the_weights_it_is_given_and_refuses_those_of_other_si
     with np.load(second) as kept:
         for name, value in given.items():
             np.testing.assert_allclose(kept[f"tracker/weights/{name}"], value, atol=1e-7)
-    wider = {**still, "network": NetworkConfig(hidden=32, layers=2, future_rank=4)}
+    wider = {**still, "network": NetworkConfig(hidden=32, layers=2)}
     told: list[str] = []
     with pytest.raises(FormatError, match="begin: weights of other sizes"):
         train(tiny(packed, tmp_path / "third", **{**wider, "film_seeds": (1,)}), report=told.append)
@@ -275,7 +275,7 @@ with open(sys.argv[2] + os.environ["RANK"], "w") as file:
 def settings(packed, folder, file, **more):
     lines = [f'data = ["{packed}"]', f'folder = "{folder}"', "window = 16", "film_seeds = [1]"]
     lines += [f"{key} = {value}" for key, value in {"steps": 4, **more}.items()]
-    lines += ["[network]", "hidden = 16", "layers = 2", "future_rank = 4"]
+    lines += ["[network]", "hidden = 16", "layers = 2"]
     lines += ["[episodes]", "rows = 4", "frames = 32"]
     file.write_text("\n".join(lines))
     return file

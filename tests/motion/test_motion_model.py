@@ -18,10 +18,10 @@ from twinsdk.core.trackers import TRACKER_NAMES, Trackers
 from twinsdk.errors import FormatError, ModelMissingError, NotHumanoidError, ShapeError, UsageError
 from twinsdk.motion.model import MotionModel
 from twinsdk.motion.model.slots import WIDTH
-from twinsdk.motion.model.weights import FUTURE, HEADS, read_weights, write_weights
+from twinsdk.motion.model.weights import HEADS, read_weights, write_weights
 
 DEFAULT = MotionModel.load().weights
-SIZES = {"width": WIDTH, "hidden": 16, "layers": 1, "heads": HEADS, "rank": 4, "future": FUTURE}
+SIZES = {"width": WIDTH, "hidden": 16, "layers": 1, "heads": HEADS}
 
 
 def reaching(t, seen=(1, 1, 1, 0, 0, 0), height=1.0):
@@ -284,7 +284,7 @@ def test_damaged_or_foreign_weights_are_refused_in_words(tmp_path):
     about = json.loads(str(arrays["about"]))
     about["version"] = 9
     np.savez(tmp_path / "newer.npz", **{**arrays, "about": np.array(json.dumps(about))})
-    with pytest.raises(FormatError, match="version 1, got 9"):
+    with pytest.raises(FormatError, match="version 2, got 9"):
         read_weights(tmp_path / "newer.npz")
     with pytest.raises(FormatError, match=r"got \{'width': 40\}"):
         read_weights(untrained(tmp_path / "narrow.npz", width=40))

@@ -40,17 +40,13 @@ class HalfMatrix:
     def __init__(self, values: _U16) -> None: ...
     def times(self, row: _F32) -> _F32: ...
 
-def recurrent_scratch_size(
-    *, width: int, hidden: int, layers: int, heads: int, rank: int, future: int
-) -> int: ...
+def recurrent_scratch_size(*, width: int, hidden: int, layers: int, heads: int) -> int: ...
 def recurrent_step(
     *,
     width: int,
     hidden: int,
     layers: int,
     heads: int,
-    rank: int,
-    future: int,
     matrices: _U16,
     biases: _F32,
     mean: _F32,

@@ -12,9 +12,7 @@ BLOCK = 64
 _LARGEST = 6.0
 
 
-def layer_sizes(
-    *, width: int, hidden: int, layers: int, heads: int, rank: int, future: int
-) -> list[tuple[int, int]]:
+def layer_sizes(*, width: int, hidden: int, layers: int, heads: int) -> list[tuple[int, int]]:
     """Return inputs and outputs of every matrix in its order."""
     each = [(hidden, 3 * hidden), (hidden, hidden), (hidden, hidden), (hidden, hidden)]
     return [
@@ -22,8 +20,6 @@ def layer_sizes(
         *(each * layers),
         (hidden, hidden),
         (hidden, heads),
-        (hidden, rank),
-        (rank, future),
     ]
 
 
@@ -47,8 +43,6 @@ def recurrent_step(
     hidden: int,
     layers: int,
     heads: int,
-    rank: int,
-    future: int,
     matrices: U16,
     biases: F32,
     mean: F32,
@@ -60,11 +54,9 @@ def recurrent_step(
     scratch: F32,
     isa: str,
 ) -> None:
-    """Write `out` (N, heads + future) and `state` (N, layers, hidden); see recurrent.hpp."""
+    """Write `out` (N, heads) and `state` (N, layers, hidden); see recurrent.hpp."""
     del scratch, isa
-    sizes = layer_sizes(
-        width=width, hidden=hidden, layers=layers, heads=heads, rank=rank, future=future
-    )
+    sizes = layer_sizes(width=width, hidden=hidden, layers=layers, heads=heads)
     rest = iter(unpacked(sizes, matrices, biases))
 
     def following(x: Array) -> Array:
@@ -81,8 +73,7 @@ def recurrent_step(
         x = x + following(state[:, layer] * _silu(gate))
         x = x + following(_silu(following(_normalised(x))))
     left = _silu(following(_normalised(x)))
-    out[:, :heads] = following(left)
-    out[:, heads:] = following(following(left))
+    out[:] = following(left)
 
 
 def _silu(x: Array) -> Array:

@@ -52,7 +52,7 @@ class RecurrentNetwork:
     """Steps a network; holds its weights and no state.
 
     Args:
-        sizes: `width`, `hidden`, `layers`, `heads`, `rank`, `future`.
+        sizes: `width`, `hidden`, `layers`, `heads`.
         matrices: As `packed` packs them.
         biases: The same.
         mean: (width,) of the inputs.
@@ -111,7 +111,7 @@ class RecurrentNetwork:
         return np.zeros((people, self.sizes["layers"], self.sizes["hidden"]), np.float32)
 
     def step(self, rows: F32, ticks: F32, state: F32) -> F32:
-        """Return the outputs (N, heads + future) of one frame and move `state` on, in place.
+        """Return the outputs (N, heads) of one frame and move `state` on, in place.
 
         Args:
             rows: (N, width) float32.
@@ -128,7 +128,7 @@ class RecurrentNetwork:
                 f"rows, state: expected {(count, self.sizes['width'])} and {wanted}, "
                 f"got {rows.shape} and {state.shape}"
             )
-        out = np.empty((count, self.sizes["heads"] + self.sizes["future"]), np.float32)
+        out = np.empty((count, self.sizes["heads"]), np.float32)
         self._module.recurrent_step(
             **self.sizes,
             **self._weights,

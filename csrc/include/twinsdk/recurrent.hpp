@@ -23,7 +23,7 @@ namespace twinsdk {
 inline constexpr std::int64_t kRecurrentBlock = 64;
 
 struct RecurrentSizes {
-  std::int64_t width, hidden, layers, heads, rank, future;
+  std::int64_t width, hidden, layers, heads;
 };
 
 inline std::int64_t PaddedOutputs(std::int64_t outputs) {
@@ -45,7 +45,7 @@ struct RecurrentJob {
   const float* rows;   // (people, width)
   const float* ticks;  // (people), of 1/30 s
   float* state;        // (people, layers, hidden), in and out
-  float* out;          // (people, heads + future)
+  float* out;          // (people, heads)
   float* scratch;      // RecurrentScratchSize
 };
 

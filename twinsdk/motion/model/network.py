@@ -14,11 +14,8 @@ from torch import Tensor, nn
 from twinsdk.motion.model.body import COUNT
 from twinsdk.motion.model.slots import WIDTH
 
-__all__ = ["FUTURE_STEPS", "MotionNetwork", "NetworkConfig", "Outputs"]
+__all__ = ["MotionNetwork", "NetworkConfig", "Outputs"]
 
-FUTURE_STEPS = 8
-"""Poses predicted ahead, at +1/30 s, +2/30 s..."""
-FUTURE_WIDTH = FUTURE_STEPS * 3 * (COUNT + 1)
 ROOT_WIDTH = 4
 CONTACTS = 4
 BONES = COUNT - 1
@@ -31,13 +28,11 @@ class NetworkConfig:
     Attributes:
         hidden: Width of the trunk.
         layers: How many recurrent blocks it has.
-        future_rank: Rank of the predicted window.
         dropout: Share of the first layer's units dropped in training.
     """
 
     hidden: int = 256
     layers: int = 3
-    future_rank: int = 48
     dropout: float = 0.1
 
 
@@ -50,7 +45,6 @@ class Outputs:
         root: (B, T, 4) height above the start's, velocity x and z in the frame, heading's rate.
         contacts: (B, T, 4) logits.
         spread: (B, T, 22) log of each joint's expected error, metres.
-        future: (B, T, 8, 23, 3) rotation vectors from this pose to the next, and the root's way.
         bones: (B, T, 21) log of the bones' lengths over the canonical ones.
     """
 
@@ -58,7 +52,6 @@ class Outputs:
     root: Tensor
     contacts: Tensor
     spread: Tensor
-    future: Tensor
     bones: Tensor
 
 
@@ -86,10 +79,8 @@ class MotionNetwork(nn.Module):
         self.leave = nn.Linear(hidden, hidden)
         self.turns = nn.Linear(hidden, 6 * COUNT)
         self.others = nn.Linear(hidden, ROOT_WIDTH + CONTACTS + COUNT + BONES)
-        self.narrow = nn.Linear(hidden, self.config.future_rank)
-        self.widen = nn.Linear(self.config.future_rank, FUTURE_WIDTH)
         # The start is the baseline: every correction begins at nothing.
-        for layer in (self.turns, self.others, self.widen):
+        for layer in (self.turns, self.others):
             nn.init.normal_(layer.weight, std=1e-3)
             nn.init.zeros_(layer.bias)
         with torch.no_grad():
@@ -122,9 +113,8 @@ class MotionNetwork(nn.Module):
         root, contacts, spread, bones = self.others(left).split(
             [ROOT_WIDTH, CONTACTS, COUNT, BONES], -1
         )
-        future = self.widen(self.narrow(left)).view(batch, count, FUTURE_STEPS, COUNT + 1, 3)
         return Outputs(
-            turns=turns, root=root, contacts=contacts, spread=spread, future=future, bones=bones
+            turns=turns, root=root, contacts=contacts, spread=spread, bones=bones
         ), torch.stack(after)
 
 

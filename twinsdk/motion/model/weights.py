@@ -31,12 +31,11 @@ __all__ = [
     "write_weights",
 ]
 
-WEIGHTS_VERSION = 1
+WEIGHTS_VERSION = 2
 HEADS = 6 * COUNT + 4 + 4 + COUNT + (COUNT - 1)
 """Turns, root, contacts, spread and bones, in this order."""
-FUTURE = 8 * 3 * (COUNT + 1)
 _ARRAYS = ("matrices", "biases", "mean", "scale")
-_SIZES = ("width", "hidden", "layers", "heads", "rank", "future")
+_SIZES = ("width", "hidden", "layers", "heads")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,7 +102,7 @@ def read_weights(path: str | Path, *, isa: str | None = None) -> Weights:
     better = about.get("better")
     if not isinstance(better, list):
         raise FormatError(f"motion model: expected a list of sources as `better`: {file}")
-    wanted = {"width": WIDTH, "heads": HEADS, "future": FUTURE}
+    wanted = {"width": WIDTH, "heads": HEADS}
     if wrong := {name: sizes[name] for name in wanted if sizes[name] != wanted[name]}:
         raise FormatError(
             f"motion model: expected a network of {wanted}, got {wrong}; it was trained for other "
@@ -153,8 +152,6 @@ def from_checkpoint(path: str | Path) -> tuple[dict[str, int], dict[str, Array],
         "hidden": hidden,
         "layers": layers,
         "heads": len(own["heads.bias"]),
-        "rank": len(own["narrow.bias"]),
-        "future": len(own["widen.bias"]),
     }
     return sizes, {"matrices": matrices, "biases": biases, **stats}, progress
 
@@ -180,4 +177,4 @@ def _order(layers: int) -> list[str]:
     """Return the layers' names in the order they are packed in."""
     parts = ("gates", "out", "up", "down")
     blocks = [f"blocks.{k}.{part}" for k in range(layers) for part in parts]
-    return ["enter", *blocks, "leave", "heads", "narrow", "widen"]
+    return ["enter", *blocks, "leave", "heads"]

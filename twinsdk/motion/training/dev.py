@@ -24,9 +24,8 @@ def measure_dev(network: nn.Module, episodes: Sequence[Episode]) -> dict[str, fl
     """Return means over frames of the episodes, by source.
 
     `rotation_deg` (local), `position_cm` (head-aligned for trackers, else hips over their true
-    place), `velocity_cm_s`, the same of the `start`, the worst joint's rotation, how well contacts
-    are ranked (`contact_auc`), and the error of the rotation 1/30 s to 8/30 s ahead against
-    holding still.
+    place), `velocity_cm_s`, the same of the `start`, the worst joint's rotation, and how well
+    contacts are ranked (`contact_auc`).
     """
     sums: dict[str, list[Array]] = {}
     for episode in episodes:
@@ -39,9 +38,6 @@ def measure_dev(network: nn.Module, episodes: Sequence[Episode]) -> dict[str, fl
         still.root[..., 0] = 0
         start, start_places = posed(still, targets)
         kept = targets.weight.numpy() > 0.2
-        ahead = targets.future[..., :-1, :].norm(dim=-1).mean(-1).numpy()
-        error = (targets.future - outputs.future[:, ::4])[..., :-1, :].norm(dim=-1).mean(-1).numpy()
-        sure = targets.future_valid.numpy() > 0
         standing = outputs.contacts.numpy()
         for name, made, at in (("", local, places), ("start_", start, start_places)):
             apart = _degrees(made, targets.rotations)
@@ -55,9 +51,6 @@ def measure_dev(network: nn.Module, episodes: Sequence[Episode]) -> dict[str, fl
                 sums.setdefault(f"{word}_{name}rotation_deg", []).append(apart[here])
                 sums.setdefault(f"{word}_{name}position_cm", []).append(distance[here])
                 sums.setdefault(f"{word}_{name}velocity_cm_s", []).append(drift[both])
-        seen = sure & (kept & (episode.source != Source.NOTHING))[:, ::4, None]
-        sums.setdefault("future_deg", []).append(np.degrees(error[seen]))
-        sums.setdefault("future_hold_deg", []).append(np.degrees(ahead[seen]))
         for source, word in _NAMES.items():
             here = kept & (episode.source == source)
             sums.setdefault(f"{word}_contact_auc", []).append(

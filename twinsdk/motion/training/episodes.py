@@ -23,7 +23,6 @@ from twinsdk.motion.model.body import (
     rotation_from_vector,
     turn_y,
 )
-from twinsdk.motion.model.network import FUTURE_STEPS
 from twinsdk.motion.model.slots import MARKS, STYLES, Seen, Source, encode
 from twinsdk.motion.training.corpus import Clip, mirror
 from twinsdk.motion.training.noise import TrackerNoise, slow_noise
@@ -193,11 +192,6 @@ class Episodes:
         """Return the truth of a row, turned by `heading` and perhaps mirrored after it."""
         c = self.config
         pad = c.frames - len(frames)
-        step = clip.fps / 30
-        sparse = np.concatenate([frames, np.full(pad, frames[-1])])[::4]
-        later = sparse[:, None] + np.round(np.arange(1, FUTURE_STEPS + 1) * step).astype(int)
-        valid = later < len(clip)
-        later = np.minimum(later, len(clip) - 1)
         turn = turn_y(heading)
         flip = rng.random() < 0.5 if flip is None else flip
         offsets = clip.offsets
@@ -205,17 +199,12 @@ class Episodes:
             offsets = CANONICAL_OFFSETS
         grown = _grown(offsets, rng, c.scaling)
         legs = _leg_m(grown) / _leg_m(clip.offsets)
-
-        def placed(at: Array) -> tuple[Array, Array]:
-            local = clip.rotations[at].copy()
-            local[..., 0, :, :] = turn @ local[..., 0, :, :]
-            root = clip.root[at] @ turn.T * legs
-            return mirror(local, root) if flip else (local, root)
-
-        local, root = placed(frames)
-        ahead, ahead_root = placed(later)
+        local = clip.rotations[frames].copy()
+        local[:, 0] = turn @ local[:, 0]
+        root = clip.root[frames] @ turn.T * legs
         contacts = clip.contacts[frames].astype(np.float32)
         if flip:
+            local, root = mirror(local, root)
             contacts = contacts[:, [2, 3, 0, 1]]
             grown = grown[MIRROR] * np.array([-1, 1, 1], np.float32)
         dt = float(frames[1] - frames[0]) / clip.fps if len(frames) > 1 else 1 / 30
@@ -225,20 +214,17 @@ class Episodes:
         return {
             "local": _padded(local, pad),
             "root": _padded(root, pad),
-            "ahead": ahead,
-            "ahead_root": ahead_root,
-            "ahead_valid": valid.astype(np.float32),
             "contacts": _padded(contacts, pad),
             "offsets": grown,
-            "dt": np.float32(dt),
+            "dt": np.array(dt, np.float32),
             "valid": (np.arange(n) < len(frames)).astype(np.float32),
             "landmarks": np.zeros((n, len(MARKS), 3), np.float32),
             "visibility": np.zeros((n, len(MARKS)), np.float32),
             "fit": np.broadcast_to(np.eye(3, dtype=np.float32), (n, COUNT, 3, 3)),
             "fit_root": np.zeros((n, 3), np.float32),
             "confidence": np.zeros((n, COUNT), np.float32),
-            "bones_known": np.float32(rng.random() >= c.bones_hidden),
-            "style": np.int64(-1 if rng.random() < c.style_hidden else clip.style),
+            "bones_known": np.array(rng.random() >= c.bones_hidden, np.float32),
+            "style": np.array(-1 if rng.random() < c.style_hidden else clip.style, np.int64),
         }
 
     def _trackers(self, rng: np.random.Generator, dt: float) -> F32:

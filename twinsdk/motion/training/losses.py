@@ -32,7 +32,6 @@ class Weights:
         contact: Cross entropy of the four contacts.
         slide: Speed of feet in true contacts, m/s.
         spread: Likelihood of the joints' errors under the expected ones.
-        future: L1 of the predicted window, discounted by 0.9 a step.
         bones: L1 of the log of bone lengths.
     """
 
@@ -44,7 +43,6 @@ class Weights:
     contact: float = 0.2
     slide: float = 0.1
     spread: float = 0.01
-    future: float = 0.6
     bones: float = 0.1
 
 
@@ -62,8 +60,6 @@ class Targets:
         feet_velocity: (B, T, 4, 3) true, world, m/s.
         root: (B, T, 4) true height above the start's, velocity and heading's rate.
         contacts: (B, T, 4).
-        future: (B, T // 4, 8, 23, 3) of every fourth frame.
-        future_valid: (B, T // 4, 8).
         offsets: (B, 22, 3).
         bones: (B, 21) log of lengths over the canonical ones.
         dt: (B,) seconds.
@@ -79,8 +75,6 @@ class Targets:
     feet_velocity: Tensor
     root: Tensor
     contacts: Tensor
-    future: Tensor
-    future_valid: Tensor
     offsets: Tensor
     bones: Tensor
     dt: Tensor
@@ -158,9 +152,6 @@ def tracking_loss(
     )
     spread = outputs.spread.clamp(-6, 1)
     ratio = distance.detach() * torch.exp(-spread)
-    sparse = slice(None, None, 4)
-    ahead = (outputs.future[:, sparse] - targets.future).abs().mean((-1, -2))
-    fade = 0.9 ** torch.arange(ahead.shape[-1], dtype=ahead.dtype)
     entropy = torch.nn.functional.binary_cross_entropy_with_logits(
         outputs.contacts, targets.contacts, reduction="none"
     ).mean(-1)
@@ -173,8 +164,6 @@ def tracking_loss(
         "contact": (entropy * w).sum() / total,
         "slide": (slide.mean(-1) * wv).sum() / total,
         "spread": ((ratio + spread).mean(-1) * w).sum() / total,
-        "future": (ahead * fade * targets.future_valid * w[:, sparse, None]).sum()
-        / (targets.future_valid * w[:, sparse, None]).sum().clamp(min=1.0),
         "bones": ((outputs.bones - targets.bones[:, None]).abs().mean(-1) * w).sum() / total,
     }
     loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()

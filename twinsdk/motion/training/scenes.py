@@ -17,7 +17,6 @@ from twinsdk.motion.model.body import (
     forward,
     lengths_of,
     nearest_yaw,
-    rotation_vector,
     turn_y,
 )
 from twinsdk.motion.model.slots import Seen, Source
@@ -34,9 +33,6 @@ class Scene:
 
     Attributes:
         local: (B, T, 22, 3, 3) true rotations; `root` (B, T, 3).
-        ahead: (B, T // 4, 8, 22, 3, 3) true rotations 1/30 s to 8/30 s after every fourth frame.
-        ahead_root: (B, T // 4, 8, 3).
-        ahead_valid: (B, T // 4, 8) whether the clip goes on that long.
         contacts: (B, T, 4).
         offsets: (B, 22, 3).
         dt: (B,) seconds.
@@ -51,9 +47,6 @@ class Scene:
 
     local: F32
     root: F32
-    ahead: F32
-    ahead_root: F32
-    ahead_valid: Array
     contacts: Array
     offsets: F32
     dt: F32
@@ -177,10 +170,6 @@ def targets_of(scene: Scene, seen: Seen, places: Array) -> dict[str, F32]:
     # Rows that end early repeat their last frame; frames long after loss cannot be known.
     blind = _seconds_blind(seen.source, scene.dt)
     weight = scene.valid * np.exp(-blind / 0.7)
-    sparse = slice(None, None, 4)
-    spin = rotation_vector(np.swapaxes(scene.local[:, sparse, None], -1, -2) @ scene.ahead)
-    way = (scene.ahead_root - scene.root[:, sparse, None]) @ turn[:, sparse]
-    future = np.concatenate([spin, way[..., None, :]], axis=-2)
     found = {
         "start": start,
         "start_height": seen.start_root[..., 1],
@@ -191,8 +180,6 @@ def targets_of(scene: Scene, seen: Seen, places: Array) -> dict[str, F32]:
         "feet_velocity": feet_velocity,
         "root": root,
         "contacts": scene.contacts,
-        "future": future,
-        "future_valid": scene.ahead_valid * scene.valid[:, sparse, None],
         "offsets": scene.offsets,
         "bones": np.log(lengths_of(scene.offsets) / lengths_of(CANONICAL_OFFSETS) + 1e-2),
         "dt": scene.dt,

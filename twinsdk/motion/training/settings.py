@@ -104,7 +104,6 @@ class TrainConfig(RunConfig):
         return (
             ("window", 8 <= self.window <= frames, "8 to episodes.frames"),
             ("window", frames % self.window == 0, "a divisor of episodes.frames"),
-            ("window", self.window % 4 == 0, "a multiple of 4"),
         )
 
 

@@ -201,17 +201,9 @@ class _Run(TrainingRun[MotionNetwork]):
 
 
 def _window(whole: dict[str, Tensor], part: slice) -> Targets:
-    sparse = slice(part.start // 4, part.stop // 4)
     still = ("offsets", "bones", "dt")
     return Targets(
-        **{
-            name: value
-            if name in still
-            else value[:, sparse]
-            if name.startswith("future")
-            else value[:, part]
-            for name, value in whole.items()
-        }
+        **{name: value if name in still else value[:, part] for name, value in whole.items()}
     )
 
 
