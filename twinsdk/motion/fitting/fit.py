@@ -24,6 +24,7 @@ from twinsdk.motion.fitting.learnt import Learnt
 from twinsdk.motion.fitting.limits import speed_limits
 from twinsdk.motion.fitting.palms import FollowedHands
 from twinsdk.motion.fitting.person import OwnSkeleton
+from twinsdk.motion.fitting.plausible import Plausible
 from twinsdk.motion.fitting.points import BODY, FACE_POINTS, JOINT
 from twinsdk.motion.fitting.presence import (
     Presence,
@@ -108,9 +109,6 @@ class Fit:
 
 
 _TORSO = [BODY[n] for n in ("leftShoulder", "rightShoulder")]
-_HIPS = [BODY["leftHip"], BODY["rightHip"]]
-_EARS = [BODY["leftEar"], BODY["rightEar"]]
-_HANGING = 0.35  # cosine: a head hangs at most 20 degrees below level with the trunk upright
 _THIGHS = [JOINT["leftUpperLeg"], JOINT["rightUpperLeg"]]
 _SHANKS = [GROUPS.index("leftShank"), GROUPS.index("rightShank")]
 _PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
@@ -145,6 +143,7 @@ class BodyFitter:
         self._neutral = NeutralFace()
         self._sides = Sides()
         self._hands = FollowedHands()
+        self._plausible = Plausible()
         self._half_width = float(np.tan(np.radians(self.config.fov_deg) / 2))
         self._estimator = BodyEstimator(height_m=self.config.height_m)
         self._root = RootFollower()
@@ -158,6 +157,7 @@ class BodyFitter:
             self._mean,
             self._sides,
             self._hands,
+            self._plausible,
             self._pitch,
             self._neutral,
             self._estimator,
@@ -202,7 +202,7 @@ class BodyFitter:
         if body is None or (seen[_TORSO[0]] + seen[_TORSO[1]]) / 2 < self.config.unseen_below:
             return self._unseen(step_s)
         points = points_of(body, BODY_NAMES)
-        if not _upright_in_itself(points):
+        if not self._plausible.step(observation, points, seen):
             return self._unseen(step_s)
         if self._unseen_s > self.config.hold_s:
             self._estimator.forget_pose()
@@ -377,13 +377,6 @@ def _mixed(a: Array, b: Array, share: Array) -> Array:
     mixed = a + share[:, None] * (near - a)
     unit: Array = mixed / np.sqrt((mixed * mixed).sum(-1, keepdims=True))
     return unit
-
-
-def _upright_in_itself(points: Array) -> bool:
-    """Return whether the head is on the shoulders and not below, as in bodies seen in hands."""
-    hips, shoulders = points[_HIPS].sum(0), points[_TORSO].sum(0)
-    trunk, neck = shoulders - hips, points[_EARS].sum(0) - shoulders
-    return bool(trunk @ neck > -_HANGING * np.sqrt((trunk @ trunk) * (neck @ neck)))
 
 
 def _pictured(points: Array) -> ImageLandmarks:

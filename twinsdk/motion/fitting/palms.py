@@ -16,7 +16,7 @@ from twinsdk.motion.fitting.points import HAND
 from twinsdk.motion.fitting.solve import Palms
 from twinsdk.motion.vectors import smoothstep
 
-__all__ = ["FollowedHands"]
+__all__ = ["FollowedHands", "palm_px"]
 
 _STIFFEST = 0.25
 """Haste of what is hardly seen."""
@@ -52,7 +52,7 @@ class FollowedHands:
             step_s: Seconds since the last frame.
             anew: Whether nothing is known of the last frame's palms.
         """
-        size_px = _palm_px(observation)
+        size_px = palm_px(observation)
         large = smoothstep(size_px, *_SMALL_PX)
         self.haste = _STIFFEST + (1 - _STIFFEST) * large
         low, high = _HAND_HZ
@@ -66,7 +66,7 @@ class FollowedHands:
         self.believed = np.array([hand is None for hand in hands]) | (trust > _TRUSTED)
 
 
-def _palm_px(observation: Observation) -> Array:
+def palm_px(observation: Observation) -> Array:
     """Return the length of each palm on the image (2,), pixels; without an image, large."""
     out = np.full(2, 1e3)
     for side, image in enumerate((observation.image_left_hand, observation.image_right_hand)):
