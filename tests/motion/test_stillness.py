@@ -67,3 +67,12 @@ def test_fingers_never_rest_with_their_arm():
     groups = dict(zip(GROUPS, stillness.of_groups(), strict=True))
     assert groups["leftFingers"] == groups["rightFingers"] == 1
     assert max(v for k, v in groups.items() if "Fingers" not in k) < 0.25
+
+
+def test_what_changes_under_somebody_at_rest_is_followed_though_nobody_moved():
+    stillness, at = Stillness(), np.zeros((33, 3))
+    for _ in range(60):
+        stillness.step(at[:, :2], at, SEEN, STEP_S)
+    stillness.restless()
+    assert stillness.step(at[:, :2], at, SEEN, STEP_S).min() > 0.9
+    assert stillness.rest_s.min() > 1.9

@@ -115,7 +115,7 @@ _PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
 _HANDS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers"), *_PALMS]
 _LONGEST_STEP_S = 1.0
 _STIFFEST = 0.5  # how quickly what is hardly seen follows, against what surely is
-_MOVING = 0.3  # haste of the trunk; of somebody at rest for more than a second it is less
+_LATELY_S = 1.2  # whose trunk has been at rest for longer does not move
 _AT_REST = 0.05  # how quickly at least follows what has long been at rest, against what moves
 
 
@@ -218,7 +218,7 @@ class BodyFitter:
             measured=observation.measured,
             up=self._pitch.upright()[1],
         )
-        moving = bool(self._estimator.stillness.haste[-1] > _MOVING)
+        moving = bool(self._estimator.stillness.rest_s[-1] < _LATELY_S)
         self._pitch.add(estimate.points, seen, step_s, height_m=self.config.height_m, moving=moving)
         if self._last is None:
             self._pitch.start()

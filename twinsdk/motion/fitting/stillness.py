@@ -55,6 +55,7 @@ class Stillness:
     Attributes:
         haste: (5,) of `LIMBS`, 1 of what moves, the less the longer a limb has been at rest: as
             an average takes less of each frame the more there were.
+        rest_s: (5,) seconds each has been at rest.
     """
 
     def __init__(self) -> None:
@@ -63,6 +64,7 @@ class Stillness:
     def reset(self) -> None:
         """Everything may move."""
         self._rest_s = np.zeros(len(LIMBS))
+        self.rest_s = self._rest_s
         self.haste = np.ones(len(LIMBS))
         self._last: Array | None = None
         self._velocity = np.zeros((len(_USED), 5))
@@ -87,12 +89,13 @@ class Stillness:
         # Who carries a limb moves it.
         moving = np.maximum(moving, moving[-1])
         self._rest_s = (1 - moving) * (self._rest_s + step_s)
+        self.rest_s = (1 - moving) * (self.rest_s + step_s)
         self.haste = 1 / (1 + self._rest_s / _HALVED_S)
         return self.haste
 
     def restless(self) -> None:
-        """Begin again to count: what is followed has changed."""
-        self._rest_s[:] = 0.0
+        """Follow quickly for a while: what is followed has changed, though nobody moves."""
+        self._rest_s = np.zeros(len(LIMBS))
 
     def of_groups(self) -> Array:
         """Return `haste` by `rest.GROUPS` (16,)."""
