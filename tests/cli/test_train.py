@@ -17,7 +17,6 @@ film_seeds = []
 [network]
 hidden = 16
 layers = 1
-future_rank = 4
 [episodes]
 rows = 2
 frames = 16
