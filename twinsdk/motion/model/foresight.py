@@ -25,10 +25,12 @@ from twinsdk.motion.vectors import matrix_of
 from twinsdk.motion.weights_file import read_sealed, write_sealed
 
 __all__ = [
+    "FARTHEST",
     "FOREKNOWN",
     "HISTORY",
     "POWERS",
     "STEP_S",
+    "USUAL_S",
     "Foresight",
     "Moment",
     "Past",
@@ -47,11 +49,13 @@ FOREKNOWN = COUNT * (3 + 6 + 3 + 3 * (HISTORY - 1))
 """Numbers the network is told: places, rotations, spins, and speeds back in time."""
 POWERS = 3
 """Of time, in what the network says."""
+USUAL_S = 0.1
+"""Unit of time of these powers."""
+FARTHEST = 8.0
+"""Spreads; nothing that is told is believed to be further off."""
 _FADE_S = 0.25  # in which a speed that is gone on with dies away
 _NEWEST = 0.7  # of the root's speed over the last step; the rest is over the last two
-_USUAL_S = 0.1
 _STILL_M_S = 0.05  # joints' speed at which most of a departure is believed
-_FARTHEST = 8.0  # spreads; nothing is believed to be further off
 _VERSION = 1
 _FILE = Path(__file__).parent / "foresight.npz"
 _ARRAYS = ("mean", "scale", "w0", "b0", "w1", "b1", "w2", "b2")
@@ -176,14 +180,14 @@ class Foresight:
         known = _told_of(past)
         out += steady_s(seconds)[:, None, None] * np.concatenate([known.spin[0], known.speed])
         if past.at_s[-1] - past.at_s[0] >= (HISTORY - 1.1) * STEP_S:
-            powers = (seconds / _USUAL_S)[:, None] ** np.arange(1, POWERS + 1)
+            powers = (seconds / USUAL_S)[:, None] ** np.arange(1, POWERS + 1)
             said = known.lively[0] * self._said(known.inputs[0])
-            out += _USUAL_S * np.tensordot(powers, said, 1)
+            out += USUAL_S * np.tensordot(powers, said, 1)
         return out[:, :-1].astype(np.float32), (out[:, -1] @ known.turn[0]).astype(np.float32)
 
     def _said(self, inputs: F32) -> F32:
         """Return the departures (`POWERS`, 23, 3) from going straight on."""
-        x = np.clip((inputs - self._mean) * self._scale, -_FARTHEST, _FARTHEST)
+        x = np.clip((inputs - self._mean) * self._scale, -FARTHEST, FARTHEST)
         for matrix, bias in self._layers[:-1]:
             x = matrix.after(x) + bias
             x = x / (1 + np.exp(-x))

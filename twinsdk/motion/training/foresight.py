@@ -22,9 +22,11 @@ from twinsdk.core.files import existing_file
 from twinsdk.errors import FormatError
 from twinsdk.motion.model.body import COUNT, PARENTS
 from twinsdk.motion.model.foresight import (
+    FARTHEST,
     FOREKNOWN,
     POWERS,
     STEP_S,
+    USUAL_S,
     steady_s,
 )
 from twinsdk.motion.training.checkpoint import Average, Parts, Progress
@@ -106,7 +108,7 @@ class ForesightNetwork(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return (N, `POWERS`, 23, 3)."""
-        x = ((inputs - self.mean) * self.scale).clamp(-8, 8)
+        x = ((inputs - self.mean) * self.scale).clamp(-FARTHEST, FARTHEST)
         for layer in (self.first, self.second):
             x = self.drop(nn.functional.silu(layer(x)))
         out: Tensor = self.last(x)
@@ -115,9 +117,11 @@ class ForesightNetwork(nn.Module):
     def moved(self, windows: Windows, seconds: Tensor) -> Tensor:
         """Return how far joints are said to go (N, F, 22, 3), metres."""
         steady = torch.from_numpy(steady_s(seconds.numpy()))[:, None, None]
-        powers = (seconds / 0.1)[:, None] ** torch.arange(1, POWERS + 1)
+        powers = (seconds / USUAL_S)[:, None] ** torch.arange(1, POWERS + 1)
         said = windows.lively[:, None, None, None] * self(windows.inputs)
-        out = steady * windows.going[:, None] + 0.1 * torch.einsum("fk,nkjc->nfjc", powers, said)
+        out = steady * windows.going[:, None] + USUAL_S * torch.einsum(
+            "fk,nkjc->nfjc", powers, said
+        )
         local = windows.local[:, None] @ _rotations(out[:, :, :-1])
         root = windows.places[:, None, 0] + out[:, :, -1]
         return _places(local, root, windows.offsets[:, None]) - windows.places[:, None]
