@@ -19,6 +19,7 @@ from twinsdk.core.trackers import Trackers
 from twinsdk.errors import FormatError, ShapeError, UsageError
 from twinsdk.motion.fitting.fit import BodyFitter
 from twinsdk.motion.generation.generate import generate
+from twinsdk.motion.generation.performances import library
 from twinsdk.motion.model.body import COUNT, INDEX
 from twinsdk.motion.model.person import NOTHING_READ, Body, Person, Read
 from twinsdk.motion.model.show import perform, show
@@ -96,6 +97,7 @@ class MotionModel:
             ModelMissingError: There are none.
             FormatError: They are damaged or for another version.
         """
+        library("idle")  # 0.3 s that a live loop would wait when somebody leaves
         return cls(read_weights(weights_path(name)), skeleton=skeleton, seed=seed, people=people)
 
     def step(
