@@ -127,9 +127,11 @@ class Presence:
             confidence - self.confidence
         )
         self.seen = np.where(self.seen, self.confidence > self._off, self.confidence > self._on)
-        self.shown = self.seen | guessed
+        was, self.shown = self.shown, self.seen | guessed
         self.fresh = self.seen & (confidence > self._off) | guessed
-        rate = np.where(self.shown, step_s / self._fade_in_s, -step_s / self._fade_out_s)
+        # Whoever takes over from rest sees it at rest first, and fades from standing.
+        rise = was * step_s / self._fade_in_s
+        rate = np.where(self.shown, rise, -step_s / self._fade_out_s)
         self._linear = np.minimum(np.maximum(self._linear + rate, 0.0), 1.0)
 
     @property
