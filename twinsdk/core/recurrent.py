@@ -8,6 +8,7 @@ a step costs when the caches are cold.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from twinsdk.core import kernel
 from twinsdk.core.arrays import F32, U16, Array, as_array, as_f32
 from twinsdk.errors import ShapeError
 
-__all__ = ["RecurrentNetwork", "bfloat16", "packed"]
+__all__ = ["RecurrentNetwork", "Steps", "bfloat16", "packed"]
 
 _BLOCK = reference.BLOCK
 
@@ -46,6 +47,16 @@ def packed(layers: Sequence[tuple[Array, Array]]) -> tuple[U16, F32]:
         own[:outputs] = bias
         biases.append(own)
     return np.concatenate(matrices), np.concatenate(biases)
+
+
+class Steps(Protocol):
+    """What runs a network frame by frame, wherever."""
+
+    def fresh_state(self, people: int) -> F32:
+        """Return the state (people, layers, hidden) before the first frame."""
+
+    def step(self, rows: F32, ticks: F32, state: F32) -> F32:
+        """Return the outputs (N, heads) of one frame and move `state` on, in place."""
 
 
 class RecurrentNetwork:

@@ -14,9 +14,10 @@ from twinsdk.core.clip import MotionClip
 from twinsdk.core.frame import TrackingState
 from twinsdk.core.humanoid import humanoid_skeleton
 from twinsdk.core.observation import Observation
+from twinsdk.core.recurrent import RecurrentNetwork, Steps
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.core.trackers import Trackers
-from twinsdk.errors import FormatError, ShapeError, UsageError
+from twinsdk.errors import DependencyError, FormatError, ShapeError, UsageError
 from twinsdk.motion.fitting.fit import BodyFitter
 from twinsdk.motion.generation.generate import generate
 from twinsdk.motion.generation.performances import library
@@ -62,6 +63,7 @@ class MotionModel:
             `humanoid_skeleton()`.
         seed: Of what people do on their own.
         people: How many `step_many` follows.
+        network: That runs the weights; None is the weights' own.
 
     Raises:
         NotHumanoidError: The skeleton is another.
@@ -74,8 +76,10 @@ class MotionModel:
         skeleton: Skeleton | None = None,
         seed: int = 0,
         people: int = 1,
+        network: Steps | None = None,
     ) -> None:
         self.weights = weights
+        self._network = network or weights.network
         self.skeleton = skeleton or humanoid_skeleton()
         self._body = Body(self.skeleton)
         self._seed = seed
@@ -90,15 +94,28 @@ class MotionModel:
         skeleton: Skeleton | None = None,
         seed: int = 0,
         people: int = 1,
+        device: str | None = None,
     ) -> MotionModel:
         """Return a model with weights by name ("default" is in the package) or path (.npz).
+
+        Args:
+            name: See above.
+            skeleton: See the class, as `seed` and `people`.
+            seed: Of what people do on their own.
+            people: How many.
+            device: Of torch, "cuda" for crowds: the network is run there for all of them at once.
+                None runs it compiled on one core, which is quicker for a few.
 
         Raises:
             ModelMissingError: There are none.
             FormatError: They are damaged or for another version.
+            UsageError: Torch knows no such device.
+            DependencyError: There is no such device, or no torch.
         """
         library("idle")  # 0.3 s that a live loop would wait when somebody leaves
-        return cls(read_weights(weights_path(name)), skeleton=skeleton, seed=seed, people=people)
+        weights = read_weights(weights_path(name))
+        network = None if device is None else _on(device, weights.network)
+        return cls(weights, skeleton=skeleton, seed=seed, people=people, network=network)
 
     def step(
         self, source: Observation | Webcam | Trackers | None, dt_s: float | None = None
@@ -188,7 +205,7 @@ class MotionModel:
         self._people = [self._fresh() for _ in self._people]
 
     def _fresh(self) -> Person:
-        return Person(body=self._body, state=self.weights.network.fresh_state(1))
+        return Person(body=self._body, state=self._network.fresh_state(1))
 
     def _style(self) -> int:
         if self.style is None:
@@ -214,7 +231,7 @@ class MotionModel:
         before = _stacked([person.before or person.seen for person in due])
         dt = np.array([person.since_s for person in due], np.float32)
         state = np.concatenate([person.state for person in due])
-        out = self.weights.network.step(encode(now, before, dt), 30 * dt, state)
+        out = self._network.step(encode(now, before, dt), 30 * dt, state)
         for k, person in enumerate(due):
             if not np.isfinite(out[k].sum()):  # cannot be with finite weights and clamped inputs
                 raise FormatError("motion model: the weights give numbers that are not finite")
@@ -235,6 +252,14 @@ class MotionModel:
         if source == Source.WEBCAM and "unseen" in better and person.seen is not None:
             return _where_unseen(person.read, person.seen.confidence[0])
         return Read(**{**vars(NOTHING_READ), "contacts": person.read.contacts})
+
+
+def _on(device: str, network: RecurrentNetwork) -> Steps:
+    try:
+        from twinsdk.motion.model.torch_step import TorchRecurrentNetwork
+    except ImportError as error:
+        raise DependencyError(f"device: {device!r} needs torch; pip install torch") from error
+    return TorchRecurrentNetwork(network, device)
 
 
 def _where_unseen(read: Read, confidence: F32) -> Read:
