@@ -11,8 +11,8 @@ from twinsdk.motion.filters.smooth import blend_amount
 
 __all__ = ["SteadyAhead"]
 
-_CUTOFF_HZ = 3.0  # of the low-pass on velocities: noise must not be thrown ahead
-_FADE_S = 0.12  # beyond it a velocity says little: the forecast slows down
+_CUTOFF_HZ = 4.0  # of the low-pass on velocities: noise must not be thrown ahead
+_FADE_S = 0.07  # beyond it a velocity says little: the forecast slows down
 
 
 class SteadyAhead:
