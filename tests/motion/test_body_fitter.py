@@ -185,6 +185,16 @@ def test_an_arm_hidden_in_the_picture_follows_what_the_tracker_makes_of_it_with_
     assert fit.state is TrackingState.PARTIAL
 
 
+@pytest.mark.parametrize(("visibility", "follows"), [(0.35, True), (0.1, False)])
+def test_legs_half_hidden_are_followed_and_legs_behind_a_desk_are_not(person, visibility, follows):
+    fitter, local = BodyFitter(LEVEL), {"leftUpperLeg": person.rotation(x=-0.8)}
+    hidden = np.where(unseen("Knee", "Ankle", "Heel", "Foot") < 0.5, visibility, 1.0)
+    fit = steps(fitter, person, local, 0, 1.5, visibility=hidden)[-1]
+    off = person.angles(local, fit.pose.rotations)["leftUpperLeg"]
+    assert off < 12 if follows else off > 35
+    assert fit.joint_confidence[joint("leftLowerLeg")] < 0.45
+
+
 def test_a_visibility_at_the_threshold_does_not_flicker(person, seated):
     fitter = BodyFitter(LEVEL)
     steps(fitter, person, seated, 0, 0.5)

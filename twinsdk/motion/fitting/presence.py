@@ -27,7 +27,11 @@ _HAND_SHOWS_ARM, _WRIST_SHOWS_ELBOW = 0.9, 0.9
 _FACE_SHARE = np.full(len(_FACE), 1 / len(_FACE))
 
 
-_LIMBS = np.array([name.endswith(("Arm", "Forearm", "Thigh", "Shank", "Foot")) for name in GROUPS])
+_ARMS, _LEGS = (
+    np.array([name.endswith(parts) for name in GROUPS])
+    for parts in (("Arm", "Forearm"), ("Thigh", "Shank", "Foot"))
+)
+_LEGS_TOLD = 0.3  # below, a desk may hide them, and trackers guess straight ones
 _LEAST_SEEN = 0.1  # points without an image that are seen less are not told
 _GUESSED = 0.02  # how surely at least a point is seen that is hidden within the image
 
@@ -48,7 +52,9 @@ def seen_points(observation: Observation) -> Array:
 
 
 def guessed_groups(observation: Observation, points: Array) -> Array:
-    """Return which limbs of `GROUPS` are within the image, however hidden (16,), bool.
+    """Return which limbs of `GROUPS` a tracker guesses well (16,), bool.
+
+    Arms within the image are, however hidden; legs are where something of them is seen.
 
     Args:
         observation: Of this frame.
@@ -56,8 +62,11 @@ def guessed_groups(observation: Observation, points: Array) -> Array:
     """
     if observation.image_body is None:
         return np.zeros(len(GROUPS), bool)
-    told = (points > 0) * 1.0
-    return np.asarray(_LIMBS & (group_confidence(told, np.zeros(2), face=False) > 0))
+    arms, legs = (
+        group_confidence((points > least) * 1.0, np.zeros(2), face=False) > 0
+        for least in (0.0, _LEGS_TOLD)
+    )
+    return np.asarray(_ARMS & arms | _LEGS & legs)
 
 
 def group_confidence(points: Array, hands: Array, face: bool) -> Array:
