@@ -266,10 +266,11 @@ def to_euler(q: Array, order: str) -> Array:
     i, j, k = ("XYZ".index(letter) for letter in order.upper())
     if len({i, j, k}) != 3:
         raise ValueError(f"order: expected three different axes, got {order!r}")
-    m = to_matrix(np.asarray(q, np.float64))
+    m = to_matrix(normalize(np.asarray(q, np.float64)))
     parity = 1.0 if (j - i) % 3 == 1 else -1.0
     sine = parity * np.clip(m[..., i, k], -1, 1)
-    second = np.arcsin(sine)
+    # An arcsine would make a thousandth of a radian of float32's last digit near the lock.
+    second = np.arctan2(sine, np.hypot(m[..., i, i], m[..., i, j]))
     locked = np.abs(sine) > 1 - 1e-10
     first = np.where(
         locked,
