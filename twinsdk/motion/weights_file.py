@@ -20,7 +20,7 @@ from twinsdk.core.arrays import F32, Array
 from twinsdk.core.files import atomic_path, existing_file
 from twinsdk.errors import FormatError, ModelMissingError
 
-__all__ = ["plain_weights", "read_sealed", "write_sealed"]
+__all__ = ["averaged_weights", "plain_weights", "read_sealed", "write_sealed"]
 
 
 @lru_cache(maxsize=8)
@@ -28,6 +28,23 @@ def plain_weights(package: str, name: str) -> dict[str, F32]:
     """Return the arrays of a small network's .npz that lies in a package, float32."""
     with (files(package) / name).open("rb") as stream, np.load(stream) as stored:
         return {key: stored[key].astype(np.float32) for key in stored.files}
+
+
+def averaged_weights(path: str | Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return the arrays of a training checkpoint, averaged where it has averages, and its progress.
+
+    Raises:
+        OSError, KeyError, ValueError: It is no such file.
+    """
+    with np.load(existing_file(path, what="checkpoint"), allow_pickle=False) as data:
+
+        def under(prefix: str) -> dict[str, Array]:
+            return {
+                key.removeprefix(prefix): data[key] for key in data.files if key.startswith(prefix)
+            }
+
+        arrays = under("tracker/weights/") | under("tracker/average/")
+        return arrays, {name: value.item() for name, value in under("progress/").items()}
 
 
 def read_sealed(

@@ -12,20 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from twinsdk.core.arrays import Array
-from twinsdk.core.files import existing_file
 from twinsdk.errors import FormatError
 from twinsdk.motion.generation.flow import shapes_of
 from twinsdk.motion.generation.flow_data import Batch, FlowData, bases_of, straight, tracked
 from twinsdk.motion.generation.flow_network import FlowConfig, FlowNetwork, losses, surprise
 from twinsdk.motion.training.checkpoint import Average, Parts, Progress
-from twinsdk.motion.training.corpus import read_packed
-from twinsdk.motion.training.curves import Curves
-from twinsdk.motion.training.run import TrainingRun
+from twinsdk.motion.training.run import TrainingRun, opened
 from twinsdk.motion.training.settings import RunConfig, config_hash
+from twinsdk.motion.weights_file import averaged_weights
 
 __all__ = [
     "GeneratorConfig",
@@ -72,11 +69,7 @@ def train_generator(
         FileMissingError, FormatError: A motion set is missing or wrong, or the folder holds a run
             with other settings.
     """
-    torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-    folder = Path(config.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    corpus = read_packed(config.data, dev_subjects=config.dev_subjects)
+    corpus = opened(config)
     track = tracked(corpus.part("train"))
     bases = bases_of(track, seed=config.seed)
     data = FlowData(track, bases, seed=config.seed)
@@ -96,23 +89,14 @@ def train_generator(
         ),
         Progress(config=config_hash(config), data=corpus.sha256),
     )
-    if not run.resume():
-        network.begin(*straight(data))
-    report(
-        f"{corpus.minutes('train'):.0f} min to train on, {corpus.minutes('dev'):.0f} dev; "
-        f"{run.parameters() / 1e6:.2f} M parameters; "
-        f"from batch {run.progress.step}"
-    )
-    with Curves(folder, config, active=True) as curves:
-        run.loop(curves, report)
-    return run.checkpoint
+    return run.train(corpus, report)
 
 
 class _Run(TrainingRun[FlowNetwork]):
     """The generator's."""
 
     config: GeneratorConfig
-    unit = "batches"
+    unit = "batch", "batches"
     shown_every = 50
     least = 0.02
 
@@ -126,6 +110,10 @@ class _Run(TrainingRun[FlowNetwork]):
     ) -> None:
         super().__init__(config, parts, at)
         self.data, self.dev = data, dev
+
+    def begin(self) -> None:
+        """Start from straight lines through what is told."""
+        self.parts.network.begin(*straight(self.data))
 
     def held_out(self) -> dict[str, float]:
         """Return the losses on dev, see `held_out`."""
@@ -186,20 +174,7 @@ def arrays_of_checkpoint(
         FormatError: It is no such checkpoint.
     """
     try:
-        with np.load(existing_file(path, what="checkpoint"), allow_pickle=False) as data:
-            arrays = {
-                key.removeprefix("tracker/weights/"): data[key]
-                for key in data.files
-                if key.startswith("tracker/weights/")
-            }
-            for key in data.files:
-                if key.startswith("tracker/average/"):
-                    arrays[key.removeprefix("tracker/average/")] = data[key]
-            progress = {
-                key.split("/", 1)[1]: data[key].item()
-                for key in data.files
-                if key.startswith("progress/")
-            }
+        arrays, progress = averaged_weights(path)
         sizes = {
             "hidden": len(arrays["enter.bias"]),
             "narrow": len(arrays["gauss.0.bias"]),

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from twinsdk.core.arrays import Array
-from twinsdk.core.files import existing_file
 from twinsdk.core.recurrent import RecurrentNetwork, packed
 from twinsdk.errors import FormatError, ShapeError, ValueRangeError
 from twinsdk.motion.model.body import COUNT
 from twinsdk.motion.model.slots import WIDTH
-from twinsdk.motion.weights_file import read_sealed, write_sealed
+from twinsdk.motion.weights_file import averaged_weights, read_sealed, write_sealed
 
 __all__ = [
     "WEIGHTS_VERSION",
@@ -127,18 +126,8 @@ def from_checkpoint(path: str | Path) -> tuple[dict[str, int], dict[str, Array],
         FormatError: It is no checkpoint.
     """
     try:
-        with np.load(existing_file(path, what="checkpoint"), allow_pickle=False) as data:
-            own = {
-                key.split("/", 2)[2]: data[key]
-                for key in data.files
-                if key.startswith("tracker/average/")
-            }
-            stats = {name: data[f"tracker/weights/{name}"] for name in ("mean", "scale")}
-            progress = {
-                key.split("/", 1)[1]: data[key].item()
-                for key in data.files
-                if key.startswith("progress/")
-            }
+        own, progress = averaged_weights(path)
+        stats = {name: own[name] for name in ("mean", "scale")}
         layers = 1 + max(int(key.split(".")[1]) for key in own if key.startswith("blocks."))
         order = _order(layers)
         for kind in ("weight", "bias"):

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from twinsdk.core.arrays import Array
-from twinsdk.core.files import existing_file
 from twinsdk.errors import FormatError
 from twinsdk.motion.model.body import COUNT, PARENTS
 from twinsdk.motion.model.foresight import (
@@ -30,8 +29,6 @@ from twinsdk.motion.model.foresight import (
     steady_s,
 )
 from twinsdk.motion.training.checkpoint import Average, Parts, Progress
-from twinsdk.motion.training.corpus import read_packed
-from twinsdk.motion.training.curves import Curves
 from twinsdk.motion.training.foresight_data import (
     FUTURES,
     Shown,
@@ -41,8 +38,9 @@ from twinsdk.motion.training.foresight_data import (
     shown_poses,
     windows_at,
 )
-from twinsdk.motion.training.run import TrainingRun
+from twinsdk.motion.training.run import TrainingRun, opened
 from twinsdk.motion.training.settings import RunConfig, config_hash
+from twinsdk.motion.weights_file import averaged_weights
 
 __all__ = ["ForesightConfig", "ForesightNetwork", "arrays_of_foresight", "train_foresight"]
 
@@ -136,12 +134,10 @@ def train_foresight(
         FileMissingError, FormatError: A motion set is missing or wrong, or the folder holds a run
             with other settings.
     """
-    torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-    folder = Path(config.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    corpus = read_packed(config.data, dev_subjects=config.dev_subjects)
-    poses = shown_poses(folder / SHOWN, corpus.clips, config.begin, corpus.sha256, report)
+    corpus = opened(config)
+    poses = shown_poses(
+        Path(config.folder) / SHOWN, corpus.clips, config.begin, corpus.sha256, report
+    )
     network = ForesightNetwork(config.hidden, config.dropout)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=1e-3, weight_decay=config.weight_decay, betas=(0.9, 0.99)
@@ -158,22 +154,14 @@ def train_foresight(
         shown_of(corpus.clips, None, "train"),
         shown_of(corpus.clips, poses, dev),
     )
-    if not run.resume():
-        run.standardise()
-    report(
-        f"{corpus.minutes('train'):.0f} min to train on, {corpus.minutes('dev'):.0f} dev; "
-        f"{run.parameters() / 1e6:.2f} M parameters; from batch {run.progress.step}"
-    )
-    with Curves(folder, config, active=True) as curves:
-        run.loop(curves, report)
-    return run.checkpoint
+    return run.train(corpus, report)
 
 
 class _Run(TrainingRun[ForesightNetwork]):
     """Foresight's."""
 
     config: ForesightConfig
-    unit = "batches"
+    unit = "batch", "batches"
     shown_every = 50
     least = 0.02
 
@@ -182,7 +170,7 @@ class _Run(TrainingRun[ForesightNetwork]):
         self.shown, self.true, self.dev = shown, true, dev
         self.seconds = torch.from_numpy((FUTURES * STEP_S).astype(np.float32))
 
-    def standardise(self) -> None:
+    def begin(self) -> None:
         """Measure what is told, so that all of it counts alike."""
         rng = np.random.default_rng(self.config.seed)
         rows = drawn(self.shown, rng, _MEAN_WINDOWS, scaling=self.config.scaling).inputs
@@ -252,16 +240,11 @@ def arrays_of_foresight(path: str | Path) -> tuple[dict[str, Array], dict[str, A
         FormatError: It is no such checkpoint.
     """
     try:
-        with np.load(existing_file(path, what="checkpoint"), allow_pickle=False) as data:
-            arrays = {name: data[f"tracker/weights/{name}"] for name in ("mean", "scale")}
-            for number, layer in enumerate(("first", "second", "last")):
-                arrays[f"w{number}"] = data[f"tracker/average/{layer}.weight"].T
-                arrays[f"b{number}"] = data[f"tracker/average/{layer}.bias"]
-            progress = {
-                key.split("/", 1)[1]: data[key].item()
-                for key in data.files
-                if key.startswith("progress/")
-            }
+        own, progress = averaged_weights(path)
+        arrays = {name: own[name] for name in ("mean", "scale")}
+        for number, layer in enumerate(("first", "second", "last")):
+            arrays[f"w{number}"] = own[f"{layer}.weight"].T
+            arrays[f"b{number}"] = own[f"{layer}.bias"]
     except (OSError, KeyError, ValueError) as error:
         raise FormatError(f"checkpoint: not one of foresight ({error}): {path}") from error
     return arrays, progress

@@ -20,12 +20,25 @@ from twinsdk.motion.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from twinsdk.motion.training.corpus import Corpus, read_packed
 from twinsdk.motion.training.curves import Curves
 from twinsdk.motion.training.settings import RunConfig
 
-__all__ = ["CHECKPOINT", "TrainingRun"]
+__all__ = ["CHECKPOINT", "TrainingRun", "opened"]
 
 CHECKPOINT = "checkpoint.npz"
+
+
+def opened(config: RunConfig) -> Corpus:
+    """Set torch up as the settings say, make the run's folder and return its data.
+
+    Raises:
+        FileMissingError, FormatError: A motion set is missing or wrong.
+    """
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    Path(config.folder).mkdir(parents=True, exist_ok=True)
+    return read_packed(config.data, dev_subjects=config.dev_subjects)
 
 
 class TrainingRun(ABC, Generic[Network]):
@@ -37,12 +50,12 @@ class TrainingRun(ABC, Generic[Network]):
         progress: Where a fresh run begins; a checkpoint must have the same settings and data.
 
     Attributes:
-        unit: What a step is called.
+        unit: What a step is called, and what several are.
         shown_every: How many calls of `advance` a line of the curves stands for.
         least: Share of the learning rate that is left in the end.
     """
 
-    unit = "windows"
+    unit = "window", "windows"
     shown_every = 1
     least = 0.05
 
@@ -88,6 +101,28 @@ class TrainingRun(ABC, Generic[Network]):
         self.progress = found
         return True
 
+    def begin(self) -> None:
+        """Get the parts of a fresh run ready."""
+
+    def train(self, corpus: Corpus, report: Callable[[str], None], *, also: str = "") -> Path:
+        """Go on from the checkpoint or begin, train, and return the last checkpoint.
+
+        Args:
+            corpus: What is trained on.
+            report: Takes a line now and then.
+            also: What else there is to train on, for the first line.
+        """
+        if not self.resume():
+            self.begin()
+        to_train, dev = corpus.minutes("train"), corpus.minutes("dev")
+        report(
+            f"{to_train:.0f} min to train on, {dev:.0f} dev{also}; "
+            f"{self.parameters() / 1e6:.2f} M parameters; from {self.unit[0]} {self.progress.step}"
+        )
+        with Curves(Path(self.config.folder), self.config, active=self.leads) as curves:
+            self.loop(curves, report)
+        return self.checkpoint
+
     def loop(self, curves: Curves, report: Callable[[str], None]) -> None:
         """Train until the time or the steps are used up."""
         progress = self.progress
@@ -109,7 +144,7 @@ class TrainingRun(ABC, Generic[Network]):
                     found = self.measure()
                     curves.dev(progress, found)
                     minutes = progress.seconds / 60
-                    report(f"{minutes:.1f} min, {progress.step} {self.unit}: {found}")
+                    report(f"{minutes:.1f} min, {progress.step} {self.unit[1]}: {found}")
                     save_checkpoint(self.checkpoint, self.parts, progress)
 
     def measure(self) -> dict[str, float]:

@@ -25,12 +25,11 @@ from twinsdk.motion.model.body import INDEX, JOINTS
 from twinsdk.motion.model.network import MotionNetwork
 from twinsdk.motion.model.weights import layers_of, weights_path
 from twinsdk.motion.training.checkpoint import Average, Parts, Progress
-from twinsdk.motion.training.corpus import Corpus, read_packed
-from twinsdk.motion.training.curves import Curves
+from twinsdk.motion.training.corpus import Corpus
 from twinsdk.motion.training.dev import measure_dev
 from twinsdk.motion.training.episodes import Episode, Episodes
 from twinsdk.motion.training.losses import Targets, tracking_loss
-from twinsdk.motion.training.run import CHECKPOINT, TrainingRun
+from twinsdk.motion.training.run import CHECKPOINT, TrainingRun, opened
 from twinsdk.motion.training.settings import TrainConfig, config_hash
 from twinsdk.motion.training.takes import Take, film, read_takes, write_takes
 
@@ -59,12 +58,8 @@ def train(config: TrainConfig, *, report: Callable[[str], None] = lambda _: None
         FileMissingError, FormatError: A motion set is missing or wrong, or the folder holds a run
             with other settings.
     """
-    torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
     rank, world = _processes()
-    folder = Path(config.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    corpus = read_packed(config.data, dev_subjects=config.dev_subjects)
+    corpus = opened(config)
     network = MotionNetwork(config.network)
     if config.begin:  # wrong weights are told before minutes of filming
         _begin(network, config.begin)
@@ -74,15 +69,7 @@ def train(config: TrainConfig, *, report: Callable[[str], None] = lambda _: None
     if world > 1 and rank == 0:
         torch.distributed.barrier()
     run = _Run(config, network, corpus, takes, rank=rank, world=world)
-    run.resume()
-    report(
-        f"{corpus.minutes('train'):.0f} min to train on, {corpus.minutes('dev'):.0f} dev, "
-        f"{len(takes)} takes; {run.parameters() / 1e6:.2f} M parameters; "
-        f"from window {run.progress.step}"
-    )
-    with Curves(folder, config, active=rank == 0) as curves:
-        run.loop(curves, report)
-    return run.checkpoint
+    return run.train(corpus, report, also=f", {len(takes)} takes")
 
 
 class _Run(TrainingRun[MotionNetwork]):
