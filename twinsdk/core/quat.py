@@ -269,7 +269,7 @@ def to_euler(q: Array, order: str) -> Array:
     m = to_matrix(normalize(np.asarray(q, np.float64)))
     parity = 1.0 if (j - i) % 3 == 1 else -1.0
     sine = parity * np.clip(m[..., i, k], -1, 1)
-    # An arcsine would make a thousandth of a radian of float32's last digit near the lock.
+    # An arcsine makes 3e-4 rad of float32's last digit near the lock.
     second = np.arctan2(sine, np.hypot(m[..., i, i], m[..., i, j]))
     locked = np.abs(sine) > 1 - 1e-10
     first = np.where(
