@@ -16,7 +16,10 @@ DEVICES = [
     "cpu",
     pytest.param(
         "cuda",
-        marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
+        marks=[
+            pytest.mark.gpu,
+            pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
+        ],
     ),
 ]
 
@@ -40,6 +43,24 @@ def test_torch_steps_as_the_compiled_network_does(network, device, people):
         wanted, got = network.step(rows, ticks, mine), other.step(rows, ticks, theirs)
         np.testing.assert_allclose(got, wanted, atol=2e-3)
         np.testing.assert_allclose(theirs, mine, atol=2e-3)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_steps_of_fewer_and_more_people_do_not_touch_each_other(network, device):
+    from twinsdk.motion.model.torch_step import TorchRecurrentNetwork
+
+    other = TorchRecurrentNetwork(network, device)
+    rng = np.random.default_rng(4)
+    mine, theirs = network.fresh_state(8), other.fresh_state(8)
+    kept = []
+    for people in (8, 5, 3, 7, 8):
+        rows = rng.normal(0, 1, (people, network.sizes["width"])).astype(np.float32)
+        ticks = np.ones(people, np.float32)
+        wanted = network.step(rows, ticks, mine[:people])
+        kept.append((other.step(rows, ticks, theirs[:people]), wanted))
+        np.testing.assert_allclose(theirs, mine, atol=2e-3)
+    for got, wanted in kept:  # what was returned is not written over later
+        np.testing.assert_allclose(got, wanted, atol=2e-3)
 
 
 def worn(k, person):
@@ -66,6 +87,8 @@ def test_a_crowd_on_a_device_is_the_crowd_without(device):
 def test_devices_that_are_not_there_are_said_to_be():
     with pytest.raises(UsageError, match="'gpu'"):
         MotionModel.load(device="gpu")
+    with pytest.raises(DependencyError, match="no CUDA GPU"):
+        MotionModel.load(device="cuda:99")
     if not torch.cuda.is_available():
         with pytest.raises(DependencyError, match="no CUDA GPU"):
             MotionModel.load(device="cuda")

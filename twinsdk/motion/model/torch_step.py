@@ -42,8 +42,10 @@ class TorchRecurrentNetwork:
             self._device = torch.device(device)
         except RuntimeError as error:
             raise UsageError(f"device: torch knows no {device!r}; there is cuda, cpu") from error
-        if self._device.type == "cuda" and not torch.cuda.is_available():
-            raise DependencyError(f"device: {device!r} asked for, and torch finds no CUDA GPU")
+        if self._device.type == "cuda" and (self._device.index or 0) >= torch.cuda.device_count():
+            raise DependencyError(
+                f"device: {device!r} asked for, and torch finds no CUDA GPU there"
+            )
         self._mean, self._scale = self._there(network.mean), self._there(network.scale)
         self._layers = [(self._there(w), self._there(b)) for w, b in network.layers()]
         self._recorded: dict[int, _Recording] = {}
@@ -61,22 +63,25 @@ class TorchRecurrentNetwork:
             ticks: (N,) float32, thirtieths of a second since the frame before.
             state: (N, layers, hidden) float32.
         """
-        given = tuple(torch.from_numpy(np.ascontiguousarray(a)) for a in (rows, ticks, state))
         if self._device.type == "cuda":
-            found = self._recording(len(ticks), given).run(given)
+            with torch.cuda.device(self._device):
+                out, after = self._recording(len(ticks)).run((rows, ticks, state))
         else:
-            found = self.run(*(a.to(self._device) for a in given))
-        out, after = (a.cpu().numpy() for a in found)
+            out, after = (
+                a.cpu().numpy() for a in self.run(*(self._there(a) for a in (rows, ticks, state)))
+            )
         state[:] = after
-        return np.asarray(out, np.float32)
+        return np.array(out, np.float32)
 
     def _there(self, array: F32) -> Tensor:
         return torch.tensor(np.asarray(array, np.float32), device=self._device)
 
-    def _recording(self, people: int, given: tuple[Tensor, ...]) -> _Recording:
-        if people not in self._recorded:
-            self._recorded[people] = _Recording(self, [a.to(self._device) for a in given])
-        return self._recorded[people]
+    def _recording(self, people: int) -> _Recording:
+        """Return the recording for the next power of two: who is due differs from step to step."""
+        rows = 1 << (people - 1).bit_length()
+        if rows not in self._recorded:
+            self._recorded[rows] = _Recording(self, self._device, rows)
+        return self._recorded[rows]
 
     def run(self, rows: Tensor, ticks: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Return outputs and state after a frame, all on the device.
@@ -100,22 +105,45 @@ class TorchRecurrentNetwork:
 
 
 class _Recording:
-    """A step of so many people, recorded once and played with new numbers."""
+    """A step of up to so many people, recorded once and played with new numbers.
 
-    def __init__(self, network: TorchRecurrentNetwork, given: list[Tensor]) -> None:
-        self._given = given
+    They come and go through page-locked memory, and those copies are recorded too.
+    """
+
+    def __init__(self, network: TorchRecurrentNetwork, device: torch.device, people: int) -> None:
+        sizes = network.sizes
+        state = (people, sizes["layers"], sizes["hidden"])
+        self._given = [
+            torch.zeros(shape, pin_memory=True)
+            for shape in ((people, sizes["width"]), (people,), state)
+        ]
+        self._found = [
+            torch.zeros(shape, pin_memory=True) for shape in ((people, sizes["heads"]), state)
+        ]
+        there = [a.to(device) for a in self._given]
+
+        def step() -> None:
+            for to, here in zip(there, self._given, strict=True):
+                to.copy_(here, non_blocking=True)
+            for here, found in zip(self._found, network.run(*there), strict=True):
+                here.copy_(found, non_blocking=True)
+
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(_WARM):
-                network.run(*given)
+                step()
         torch.cuda.current_stream().wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
-            self._found = network.run(*given)
+            step()
 
-    def run(self, given: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        for there, here in zip(self._given, given, strict=True):
-            there.copy_(here)
+    def run(self, given: tuple[F32, F32, F32]) -> tuple[F32, F32]:
+        """Return outputs and state, in memory that the next call writes over."""
+        people = len(given[0])
+        for here, array in zip(self._given, given, strict=True):
+            here.numpy()[:people] = array
         self._graph.replay()
-        return self._found
+        torch.cuda.current_stream().synchronize()
+        out, after = (found.numpy()[:people] for found in self._found)
+        return out, after
