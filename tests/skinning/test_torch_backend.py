@@ -178,13 +178,28 @@ def test_shapes_are_refused_by_name(skinner):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_a_gpu_gives_the_same_vertices_and_gradients(avatar_of):
+@pytest.mark.parametrize("expressive", [True, False])
+def test_a_gpu_gives_the_same_vertices_and_gradients(avatar_of, expressive):
     results = []
     for device in ("cpu", "cuda"):
         skinner = TorchSkinner(avatar_of(vertices=60)).to(device)
-        given = [t.to(device).requires_grad_() for t in batch(skinner)]
+        given = [t.to(device).requires_grad_() for t in batch(skinner)[: 2 + expressive]]
         value = skinner(*given)
         value.square().sum().backward()
         results.append([value.detach().cpu(), *(tensor.grad.cpu() for tensor in given)])
     for ours, expected in zip(*results, strict=True):
         torch.testing.assert_close(ours, expected, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("bound", [True, False])
+def test_gradients_on_a_gpu_are_those_in_double(skinner, bound):
+    grads = []
+    for dtype in (torch.float32, torch.float64):
+        points, matrices, joints, weights, *rest = operands(skinner, dtype, bound=bound)
+        leaves = [t.cuda().requires_grad_() for t in (points, matrices)]
+        value = linear_blend_skin(*leaves, joints.cuda(), weights.cuda(), *rest)
+        grads.append(torch.autograd.grad(value.sin().sum(), leaves))
+    for ours, expected in zip(*grads, strict=True):
+        torch.testing.assert_close(ours.double(), expected, atol=1e-5, rtol=1e-4)

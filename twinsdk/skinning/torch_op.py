@@ -1,8 +1,8 @@
 """Linear blend skinning as a torch operator, `torch.ops.twinsdk.linear_blend_skin`.
 
-On the CPU in float32 it runs forward and backward in C++; on CUDA in float32 forward in one Triton
-kernel where Triton is installed; else in torch operations. Fake tensors, autograd and torch.compile
-know it.
+On the CPU in float32 it runs forward and backward in C++; on CUDA in float32 in a Triton kernel
+where Triton is installed, but for the gradient by the matrices; else in torch operations. Fake
+tensors, autograd and torch.compile know it.
 """
 
 # ruff: noqa: ARG001  # torch fixes the parameters of an operator's parts
@@ -61,13 +61,7 @@ def linear_blend_skin(
     if _in_cpp(points, matrices):
         found = _RIGS[rig].skin(_array(matrices), points=_cpp_points(points, bound))
         return torch.from_numpy(found)
-    if points.is_cuda and points.dtype == matrices.dtype == torch.float32 and _has_triton():
-        from twinsdk.skinning import triton_kernel
-
-        by_triton: Tensor = triton_kernel.skin(points, matrices, joints, weights)
-        return by_triton
-    transforms = blended(matrices, joints, weights)
-    return (transforms[..., :3] @ points[..., None])[..., 0] + transforms[..., 3]
+    return _moved(points, matrices, joints, weights)
 
 
 @linear_blend_skin.register_fake
@@ -86,9 +80,10 @@ def _backward_op(
     weights: Tensor,
     rig: int,
     bound: bool,
+    by_points: bool,
 ) -> tuple[Tensor, Tensor]:
     if _in_cpp(points, matrices):
-        by_points, by_matrices = map(
+        for_points, for_matrices = map(
             torch.from_numpy,
             _RIGS[rig].gradients(
                 _array(matrices),
@@ -97,14 +92,13 @@ def _backward_op(
             ),
         )
     else:
-        transforms = blended(matrices, joints, weights)
-        by_points = (transforms[..., :3].transpose(-1, -2) @ grad[..., None])[..., 0]
-        homogeneous = torch.cat([points, torch.ones_like(points[..., :1])], -1)
-        outer = grad[..., :, None] * homogeneous.expand(*grad.shape[:-1], 4)[..., None, :]
-        by_matrices = torch.zeros_like(matrices)
-        for k in range(joints.shape[1]):
-            by_matrices.index_add_(1, joints[:, k], outer * weights[:, k, None, None])
-    return (by_points.sum(0) if points.dim() == 2 else by_points), by_matrices
+        for_matrices = _matrix_gradients(grad, points, matrices.shape[1], joints, weights)
+        if by_points:
+            back = torch.nn.functional.pad(matrices[..., :3].transpose(-1, -2), (0, 1))
+            for_points = _moved(grad, back, joints, weights)
+    if not by_points:
+        return points.new_empty(0), for_matrices
+    return (for_points.sum(0) if points.dim() == 2 else for_points), for_matrices
 
 
 @_backward_op.register_fake
@@ -116,8 +110,9 @@ def _(
     weights: Tensor,
     rig: int,
     bound: bool,
+    by_points: bool,
 ) -> tuple[Tensor, Tensor]:
-    return points.new_empty(points.shape), matrices.new_empty(matrices.shape)
+    return points.new_empty(points.shape if by_points else 0), matrices.new_empty(matrices.shape)
 
 
 def _keep(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]  # torch gives no types
@@ -127,13 +122,43 @@ def _keep(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]  # torch
 
 def _gradients(ctx, grad):  # type: ignore[no-untyped-def]
     points, matrices, joints, weights = ctx.saved_tensors
-    by_points, by_matrices = _backward_op(
-        grad, points, matrices, joints, weights, ctx.rig, ctx.bound
+    by_points = ctx.needs_input_grad[0]
+    for_points, for_matrices = _backward_op(
+        grad, points, matrices, joints, weights, ctx.rig, ctx.bound, by_points
     )
-    return by_points, by_matrices, None, None, None, None
+    return for_points if by_points else None, for_matrices, None, None, None, None
 
 
 linear_blend_skin.register_autograd(_gradients, setup_context=_keep)
+
+
+def _moved(points: Tensor, matrices: Tensor, joints: Tensor, weights: Tensor) -> Tensor:
+    """Return the skinned vertices (T, V, 3) where C++ does not make them."""
+    if points.is_cuda and points.dtype == matrices.dtype == torch.float32 and _has_triton():
+        from twinsdk.skinning import triton_kernel
+
+        by_triton: Tensor = triton_kernel.skin(points, matrices, joints, weights)
+        return by_triton
+    transforms = blended(matrices, joints, weights)
+    return (transforms[..., :3] @ points[..., None])[..., 0] + transforms[..., 3]
+
+
+def _matrix_gradients(
+    grad: Tensor, points: Tensor, count: int, joints: Tensor, weights: Tensor
+) -> Tensor:
+    """Return the gradient (T, J, 3, 4) by the matrices.
+
+    As products with the weights of all joints (V, J): adding each vertex to its joints has
+    thousands of threads wait for the same few numbers.
+    """
+    dense = weights.new_zeros((len(weights), count)).scatter_add_(1, joints, weights)
+    homogeneous = torch.cat([points, torch.ones_like(points[..., :1])], -1)
+    if points.dim() == 2:  # one product for all frames
+        spread = (dense[:, :, None] * homogeneous[:, None]).flatten(1)
+        product = grad.mT.reshape(-1, len(dense)) @ spread
+        return product.view(len(grad), 3, count, 4).transpose(1, 2).contiguous()
+    outer = (grad[..., :, None] * homogeneous[..., None, :]).flatten(2)
+    return (dense.T @ outer).view(len(grad), count, 3, 4)
 
 
 @lru_cache(maxsize=1)
