@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def timed(calls: Mapping[str, Callable[[], object]], seconds: float = 2.0) -> dict[str, Any]:
-    """Return {name: {min_us, median_us, count}}, the calls taking turns.
+    """Return {name: {min_us, median_us, p99_us, count}}, the calls taking turns.
 
     Turns make ratios fair under a changing load: a burst of others' work hits all alike. The
     minimum is what a quiet machine gives, the median what this one gave.
@@ -37,6 +37,7 @@ def timed(calls: Mapping[str, Callable[[], object]], seconds: float = 2.0) -> di
         name: {
             "min_us": round(min(times), 3),
             "median_us": round(median(times), 3),
+            "p99_us": round(sorted(times)[int(0.99 * (len(times) - 1))], 3),
             "count": len(times),
         }
         for name, times in samples.items()
@@ -64,6 +65,7 @@ def provenance() -> dict[str, Any]:
         "changed": bool(git("status", "--porcelain", "--untracked-files=no")),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
+        "gpu": _gpu(),
         "load": [round(load, 1) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
         "versions": versions,
     }
@@ -76,6 +78,11 @@ def save(name: str, results: Mapping[str, Any]) -> Path:
     text = json.dumps({"provenance": provenance(), "results": results}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
     return path
+
+
+def _gpu() -> str | None:
+    torch = sys.modules.get("torch")  # what does not use torch uses no GPU
+    return torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
 
 
 def _cpu() -> str:
