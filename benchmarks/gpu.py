@@ -83,7 +83,7 @@ def skinner_calls(frames: int) -> Calls:
             "skinner": (rotations, lambda given, s=skinner, r=roots: s(given, r)),
             "skinner, 52 expressions": (
                 expressions,
-                lambda given, s=skinner, q=rotations.detach(), r=roots: s(q, r, given),
+                lambda given, s=skinner, q=rotations, r=roots: s(q.detach(), r, given),
             ),
             "skin": (matrices, _operator(skinner, rig)),
             "skin, gathered in plain torch": (matrices, _gathered(skinner)),
