@@ -104,7 +104,7 @@ class MotionModel:
             seed: Of what people do on their own.
             people: How many.
             device: Of torch, "cuda" for crowds: the network is run there for all of them at once.
-                None runs it compiled on one core, which is quicker for a few.
+                None runs it compiled on one core, as quick for one person.
 
         Raises:
             ModelMissingError: There are none.
