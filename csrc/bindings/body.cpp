@@ -118,14 +118,15 @@ void BindTurnsBetween(const Array<double>& a, const Array<double>& b, Array<doub
 }
 
 void BindGlide(const Array<double>& given, double step_s, double min_hz, double gain,
-               double speed_hz, const Array<double>& haste, const Array<double>& max_speed,
-               Array<double>& at, Array<double>& velocity, Array<double>& speed) {
+               double speed_hz, double damping, const Array<double>& haste,
+               const Array<double>& max_speed, Array<double>& at, Array<double>& velocity,
+               Array<double>& speed) {
   const py::ssize_t count = given.size() / 4;
   Expect(given.size() == 4 * count && at.size() == given.size(), "given, at");
   Expect(haste.size() == count && max_speed.size() == count, "haste, max_speed");
   Expect(velocity.size() == 3 * count && speed.size() == count, "velocity, speed");
-  Expect(step_s > 0, "step_s");
-  Glide({count, step_s, min_hz, gain, speed_hz, given.data(), haste.data(), max_speed.data(),
+  Expect(step_s > 0 && damping > 0 && damping <= 1, "step_s, damping");
+  Glide({count, step_s, min_hz, gain, speed_hz, damping, given.data(), haste.data(), max_speed.data(),
          at.mutable_data(), velocity.mutable_data(), speed.mutable_data()});
 }
 
@@ -225,8 +226,8 @@ void AddBody(py::module_& m) {
   m.def("turns_between", &BindTurnsBetween, py::arg("a").noconvert(), py::arg("b").noconvert(),
         py::arg("out").noconvert());
   m.def("glide", &BindGlide, py::kw_only(), py::arg("given").noconvert(), py::arg("step_s"),
-        py::arg("min_hz"), py::arg("gain"), py::arg("speed_hz"), py::arg("haste").noconvert(),
-        py::arg("max_speed").noconvert(), py::arg("at").noconvert(),
+        py::arg("min_hz"), py::arg("gain"), py::arg("speed_hz"), py::arg("damping"),
+        py::arg("haste").noconvert(), py::arg("max_speed").noconvert(), py::arg("at").noconvert(),
         py::arg("velocity").noconvert(), py::arg("speed").noconvert());
 }
 

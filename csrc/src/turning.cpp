@@ -49,6 +49,7 @@ void TurnsBetween(const double* a, const double* b, std::int64_t count, double* 
 
 void Glide(const GlideJob& job) noexcept {
   const double follows = -std::expm1(-kTwoPi * job.speed_hz * job.step_s);
+  const double swing = std::sqrt(1 - job.damping * job.damping);
   for (std::int64_t j = 0; j < job.count; ++j) {
     double* at = job.at + 4 * j;
     double* velocity = job.velocity + 3 * j;
@@ -58,8 +59,9 @@ void Glide(const GlideJob& job) noexcept {
     BetweenOne(ahead, job.given + 4 * j, off);
     job.speed[j] += follows * (Length(velocity) - job.speed[j]);
     const double hz = job.haste[j] * (job.min_hz + job.gain * job.speed[j]);
-    const double keep = std::exp(-kTwoPi * job.step_s * hz);
-    const double place = 1 - keep * keep, pace = (1 - keep) * (1 - keep) / job.step_s;
+    const double angle = kTwoPi * job.step_s * hz, keep = std::exp(-job.damping * angle);
+    const double place = 1 - keep * keep;
+    const double pace = (1 - 2 * keep * std::cos(swing * angle) + keep * keep) / job.step_s;
     for (int i = 0; i < 3; ++i) velocity[i] += pace * off[i], off[i] *= place;
     Shorten(velocity, job.max_speed[j]);
     double goal[4], turn[3];

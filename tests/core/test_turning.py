@@ -37,7 +37,7 @@ def test_small_and_no_turns_are_exact(way):
     np.testing.assert_allclose(found, vectors, atol=1e-15)
 
 
-def glided(steps):
+def glided(steps, damping=1.0):
     state = {
         "at": rotations(1).repeat(COUNT, 0),
         "velocity": np.zeros((COUNT, 3)),
@@ -50,6 +50,7 @@ def glided(steps):
             turning.turned(start, spin * (k + 1) / 30),
             step_s=1 / 30,
             rates_hz=(1.0, 0.75, 1.5),
+            damping=damping,
             haste=np.linspace(0.2, 1, COUNT),
             max_speed=np.full(COUNT, 4.0),
             **state,
@@ -65,10 +66,11 @@ def test_a_steady_turn_is_followed_without_delay_and_none_faster_than_allowed(wa
 
 
 @pytest.mark.skipif(kernel.compiled() is None, reason="no compiled kernels here")
-def test_the_kernel_glides_as_numpy_does(monkeypatch):
-    compiled, _, _ = glided(20)
+@pytest.mark.parametrize("damping", [1.0, 0.7])
+def test_the_kernel_glides_as_numpy_does(monkeypatch, damping):
+    compiled, _, _ = glided(20, damping)
     monkeypatch.setattr(kernel, "compiled", lambda: None)
-    plain, _, _ = glided(20)
+    plain, _, _ = glided(20, damping)
     for name, value in compiled.items():
         np.testing.assert_allclose(value, plain[name], atol=1e-12)
 
@@ -84,6 +86,7 @@ def test_arrays_that_do_not_go_together_are_told():
             speed=np.zeros(1),
             step_s=0.0,
             rates_hz=(1, 1, 1),
+            damping=1.0,
             haste=np.ones(1),
             max_speed=np.ones(1),
         )

@@ -38,6 +38,27 @@ def test_what_moves_steadily_is_not_late(fps):
     assert quat.angle(q, about_z(1.5 * t))[0] < 4e-3
 
 
+@pytest.mark.parametrize("fps", [15, 30, 60])
+@pytest.mark.parametrize("damping", [0.5, 0.7, 1.0])
+def test_a_steady_turn_is_not_late_whatever_the_damping(fps, damping):
+    glide = RotationGlide(GlideConfig(damping=damping))
+    for k in range(3 * fps):
+        q = turned(about_z(1.5 * k / fps), 1 / fps, glide)
+    assert quat.angle(q, about_z(1.5 * (3 * fps - 1) / fps))[0] < 4e-3
+
+
+@pytest.mark.parametrize("damping", [0.7, 1.0])
+def test_a_step_is_taken_alike_at_all_frame_rates(damping):
+    """The overshoot of a jump, as an oscillator of that damping would have it, and its time."""
+    tops = []
+    for fps in (30, 60, 120):
+        points = PointGlide(GlideConfig(min_hz=1, gain=0, damping=damping))
+        points.step(np.zeros((1, 3)), 0)
+        tops.append(max(points.step(np.ones((1, 3)), 1 / fps)[0, 0] for _ in range(2 * fps)))
+    assert max(tops) - min(tops) < 0.03
+    assert 1.05 < tops[0] < 1.30
+
+
 def test_noise_shrinks():
     rng = np.random.default_rng(1)
     glide, out = RotationGlide(), []
@@ -73,3 +94,5 @@ def test_no_time_moves_nothing_and_bad_rates_are_refused():
     np.testing.assert_array_equal(points.step(np.ones((1, 3)), 0.0), 0)
     with pytest.raises(ValueRangeError, match="GlideConfig"):
         GlideConfig(min_hz=0)
+    with pytest.raises(ValueRangeError, match="damping"):
+        GlideConfig(damping=1.5)

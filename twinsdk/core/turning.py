@@ -11,7 +11,7 @@ from twinsdk.core import kernel, quat
 from twinsdk.core.arrays import F64, Array, as_array
 from twinsdk.errors import ValueRangeError
 
-__all__ = ["glide", "turned", "turns_between"]
+__all__ = ["glide", "shares", "turned", "turns_between"]
 
 
 def turned(rotations: Array, vectors: Array) -> F64:
@@ -54,10 +54,11 @@ def glide(
     speed: F64,
     step_s: float,
     rates_hz: tuple[float, float, float],
+    damping: float,
     haste: Array,
     max_speed: Array,
 ) -> None:
-    """Move a critically damped filter of degree one on by a step, in place.
+    """Move a filter of degree one on by a step, in place: place and speed are followed.
 
     Args:
         given: (J, 4) the rotations followed.
@@ -67,17 +68,20 @@ def glide(
         step_s: Seconds, above 0.
         rates_hz: How fast what is still is followed, what a radian a second adds, and how fast the
             speed that counts for that follows.
+        damping: (0, 1], of what is off; 1 is critical.
         haste: (J,) factor on the rates.
         max_speed: (J,) rad/s, which no joint exceeds.
 
     Raises:
         ShapeError: The arrays do not go together.
-        ValueRangeError: The step is not above 0.
+        ValueRangeError: The step is not above 0, or the damping out of its range.
 
     Source: Morrison 1969, "Introduction to sequential smoothing and prediction".
     """
     if not step_s > 0:
         raise ValueRangeError(f"step_s: expected above 0, got {step_s}")
+    if not 0 < damping <= 1:
+        raise ValueRangeError(f"damping: expected above 0 and at most 1, got {damping}")
     q = as_array("given", given, ("J", 4), np.float64)
     joints = len(q)
     eager = as_array("haste", haste, (joints,), np.float64)
@@ -96,6 +100,7 @@ def glide(
             min_hz=rates_hz[0],
             gain=rates_hz[1],
             speed_hz=rates_hz[2],
+            damping=damping,
             haste=eager,
             max_speed=most,
             at=at,
@@ -107,10 +112,25 @@ def glide(
     off = turns_between(ahead, q)
     follows = -np.expm1(-2 * np.pi * rates_hz[2] * step_s)
     speed += follows * (np.sqrt((velocity**2).sum(-1)) - speed)
-    keep = np.exp(-2 * np.pi * step_s * eager * (rates_hz[0] + rates_hz[1] * speed))[:, None]
-    velocity[:] = _shortened(velocity + (1 - keep) ** 2 / step_s * off, most)
-    turn = turns_between(at, turned(ahead, (1 - keep * keep) * off))
+    place, pace = shares(step_s * eager * (rates_hz[0] + rates_hz[1] * speed), damping)
+    velocity[:] = _shortened(velocity + pace[:, None] / step_s * off, most)
+    turn = turns_between(at, turned(ahead, place[:, None] * off))
     at[:] = turned(at, _shortened(turn, most * step_s))
+
+
+def shares(turns: Array, damping: float) -> tuple[Array, Array]:
+    """Return what shares of what is off go to the place and, a step, to the speed.
+
+    Args:
+        turns: How far an oscillator without damping would get in the step, in turns: Hz s.
+        damping: (0, 1].
+
+    Both poles of the filter are that oscillator's: the step is exact for any interval.
+    """
+    angle = 2 * np.pi * turns
+    keep = np.exp(-damping * angle)
+    swing = np.cos(np.sqrt(1 - damping * damping) * angle)
+    return 1 - keep * keep, 1 - 2 * keep * swing + keep * keep
 
 
 def _shortened(vectors: Array, most: Array) -> Array:

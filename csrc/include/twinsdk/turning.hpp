@@ -14,7 +14,7 @@ void TurnsBetween(const double* a, const double* b, std::int64_t count, double* 
 
 struct GlideJob {
   std::int64_t count;
-  double step_s, min_hz, gain, speed_hz;
+  double step_s, min_hz, gain, speed_hz, damping;
   const double* given;      // (J, 4)
   const double* haste;      // (J)
   const double* max_speed;  // (J) rad/s
@@ -23,8 +23,8 @@ struct GlideJob {
   double* speed;            // (J) in and out
 };
 
-// One step of a critically damped filter of degree one on rotations.
-// Source: Morrison 1969, "Introduction to sequential smoothing and prediction".
+// One step of a filter of degree one on rotations: the poles of an oscillator with that damping,
+// (0, 1]. Source: Morrison 1969, "Introduction to sequential smoothing and prediction".
 void Glide(const GlideJob& job) noexcept;
 
 }  // namespace twinsdk
