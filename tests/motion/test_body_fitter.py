@@ -346,7 +346,7 @@ def test_a_turned_over_small_hand_does_not_turn_the_forearm(person):
 
 
 def test_the_fit_is_on_a_skeleton_of_the_configured_height(person):
-    fits = steps(BodyFitter(FitConfig(height_m=1.2, camera_pitch_deg=0)), person, {}, 0, 1.0)
+    fits = steps(BodyFitter(FitConfig(height_m=1.2, camera_pitch_deg=0)), person, {}, 0, 0.4)
     assert fits[-1].pose.skeleton is fits[0].pose.skeleton
     assert fits[-1].pose.skeleton.names == HUMANOID_NAMES
     assert hip_height(fits[-1]) == pytest.approx(0.893 * 1.2 / 1.7, abs=0.01)

@@ -16,8 +16,8 @@ from twinsdk.motion.fitting.root import ANKLE_M
 
 __all__ = ["OwnSkeleton", "on_skeleton"]
 
-_FIRST_S = 1.0  # seconds of a person before their own lengths are shown
-_AGAIN = 2.0  # how much longer each time before they are looked at again
+_FIRST_S = 0.5  # seconds of a person before their own lengths are shown
+_AGAIN = 4.0  # how much longer each time before they are looked at again
 _WORTH = 0.008  # change of a length's log that is worth another skeleton
 
 
