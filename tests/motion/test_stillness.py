@@ -12,11 +12,11 @@ STEP_S = 1 / 30
 SEEN = np.ones(33, bool)
 
 
-def followed(path, seconds=2.0, seed=0):
+def followed(path, seconds=2.0, seed=0, louder=1.0):
     """What `Stillness` says (T, 5) of points that tremble and go `path(t)` (33, 3) besides."""
     rng, stillness, out = np.random.default_rng(seed), Stillness(), []
     for k in range(round(seconds / STEP_S)):
-        at = path(k * STEP_S) + rng.normal(0, (0.0005, 0.0005, 0.002), (33, 3))
+        at = path(k * STEP_S) + louder * rng.normal(0, (0.0005, 0.0005, 0.002), (33, 3))
         out.append(stillness.step(at[:, :2], at, SEEN, STEP_S).copy())
     return np.array(out)
 
@@ -31,6 +31,17 @@ def test_somebody_who_trembles_only_comes_to_rest():
     haste = followed(lambda _: np.zeros((33, 3)))
     assert (np.diff(haste.max(1)[5:]) < 0).all()
     assert haste[-1].max() < 0.25
+
+
+def test_whoever_trembles_four_times_as_much_comes_to_rest_too_and_moves_none_the_less():
+    arm = ("leftElbow", "leftWrist", "leftIndex", "leftPinky")
+    still = followed(lambda _: np.zeros((33, 3)), seconds=4.0, louder=4.0)
+    assert still[-1].max() < 0.25
+    waving = followed(lambda t: only(arm, (0.1 * np.sin(6 * t), 0, 0)), seconds=4.0, louder=4.0)
+    assert waving[20:, LIMBS.index("leftArm")].min() > 0.6
+    drawn = followed(lambda t: only(arm, (0.3 * max(t - 3, 0), 0, 0)), seconds=4.0, louder=4.0)
+    assert drawn[89, LIMBS.index("leftArm")] < 0.35
+    assert drawn[105, LIMBS.index("leftArm")] > 0.9
 
 
 def test_an_arm_that_waves_keeps_its_haste_while_the_rest_is_at_rest():
@@ -60,11 +71,21 @@ def test_what_begins_to_move_has_its_haste_back_within_a_tenth_of_a_second():
     assert haste[34].min() > 0.9
 
 
+def test_rest_is_nothing_at_first_and_everything_in_the_end():
+    stillness, rest = Stillness(), []
+    for _ in range(600):
+        stillness.step(np.zeros((33, 2)), np.zeros((33, 3)), SEEN, STEP_S)
+        rest.append(stillness.rest)
+    assert (np.diff(rest, axis=0) >= 0).all()
+    assert rest[10].max() == 0
+    assert rest[-1].min() > 0.9
+
+
 def test_fingers_never_rest_with_their_arm():
     stillness = Stillness()
     for _ in range(60):
         stillness.step(np.zeros((33, 2)), np.zeros((33, 3)), SEEN, STEP_S)
-    groups = dict(zip(GROUPS, stillness.of_groups(), strict=True))
+    groups = dict(zip(GROUPS, stillness.of_groups(stillness.haste, other=1.0), strict=True))
     assert groups["leftFingers"] == groups["rightFingers"] == 1
     assert max(v for k, v in groups.items() if "Fingers" not in k) < 0.25
 

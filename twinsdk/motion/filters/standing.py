@@ -21,6 +21,7 @@ __all__ = ["StandingFeet"]
 
 _ROOT_HZ, _BACK_HZ = 0.5, 1.0  # how fast the root gives way to feet that stand; and goes back
 _CREEP_M_S = 0.01  # a foot goes so fast to where it seems to stand: errors do not add up
+_PLAY_M = 0.01  # and so far off it may stay: somebody who stands still does not creep
 _LEVEL_HZ = 0.5  # and its height so fast
 _LOST_M, _FOUND_M = 0.4, 0.1  # a foot that seems so far off stands no more; so near, again
 _LET_GO_S = 0.06  # in which half of what differs is gone
@@ -66,7 +67,9 @@ class StandingFeet:
         # A foot that comes to stand does so where it is shown.
         apart = np.where((self._standing & ~was)[:, None], free, apart)
         creep = _CREEP_M_S * step_s
-        apart[:, ::2] -= np.minimum(np.maximum(apart[:, ::2], -creep), creep)
+        level = apart[:, ::2]
+        far = np.sqrt((level * level).sum(1, keepdims=True))
+        level *= 1 - np.minimum(np.maximum(far - _PLAY_M, 0), creep) / np.maximum(far, 1e-9)
         apart[:, 1] *= 1 - blend_amount(_LEVEL_HZ, step_s)
         self._held = ankles + apart
         self._give_way(apart, step_s)

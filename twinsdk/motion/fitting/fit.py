@@ -16,6 +16,7 @@ from twinsdk.core.pose import Pose
 from twinsdk.errors import ValueRangeError
 from twinsdk.motion.filters.average import PathMean
 from twinsdk.motion.filters.glide import GlideConfig, RotationGlide
+from twinsdk.motion.filters.play import rotation_play
 from twinsdk.motion.fitting.body import ROWS
 from twinsdk.motion.fitting.estimate import BodyEstimate, BodyEstimator
 from twinsdk.motion.fitting.gravity import CameraPitch
@@ -66,7 +67,9 @@ class FitConfig:
     fade_in_s: float = 0.25
     fade_out_s: float = 0.4
     hold_s: float = 0.7
-    smoothing: GlideConfig = field(default_factory=lambda: GlideConfig(min_hz=1.5, gain=1.5))
+    smoothing: GlideConfig = field(
+        default_factory=lambda: GlideConfig(min_hz=2.4, gain=0.75, damping=0.7)
+    )
     evened_s: float = 0.02
     camera_pitch_deg: float | None = None
 
@@ -117,6 +120,7 @@ _LONGEST_STEP_S = 1.0
 _STIFFEST = 0.5  # how quickly what is hardly seen follows, against what surely is
 _LATELY_S = 1.2  # whose trunk has been at rest for longer does not move
 _AT_REST = 0.05  # how quickly at least follows what has long been at rest, against what moves
+_PLAY_RAD = 0.035  # and by how much it may be behind
 
 
 class BodyFitter:
@@ -169,6 +173,7 @@ class BodyFitter:
         self._expressions = np.zeros(EXPRESSION_COUNT, np.float32)
         self._last_ns: int | None = None
         self._last: Fit | None = None
+        self._shown: Array | None = None
         self._unseen_s = np.inf
 
     def learnt(self) -> Learnt:
@@ -313,12 +318,16 @@ class BodyFitter:
             haste=self._haste(),
             max_speed=speed_limits(None if self._last is None else self._last.pose, shown),
         )
+        if self._shown is not None:
+            smooth = rotation_play(self._shown, smooth, self._play())
+        self._shown = smooth
         world = self._own.skeleton.forward(smooth.astype(np.float32), np.zeros(3, np.float32))
         root = self._root.step(
             place,
             sole=self._soles.lowest(*world),
             legs=float(weights[_SHANKS].min()),
             upright=self._pitch.upright(),
+            rest=float(self._estimator.stillness.rest.min()),
             step_s=step_s,
         )
         # Rotations and root alike, or planted feet would slide; the root against how high these
@@ -352,11 +361,17 @@ class BodyFitter:
         """Return how quickly each joint follows (55,): what is less sure is held stiller."""
         haste = _STIFFEST + (1 - _STIFFEST) * self._presence.confidence
         haste[_HANDS] = np.minimum(haste[_HANDS], np.concatenate([self._hands.haste] * 2))
-        haste = haste * np.maximum(self._estimator.stillness.of_groups(), _AT_REST)
+        stillness = self._estimator.stillness
+        haste = haste * np.maximum(stillness.of_groups(stillness.haste, other=1.0), _AT_REST)
         # What is fading moves by its weight, which is smooth already.
         haste = np.where(self._presence.shown, haste, 1.0)[GROUP_OF_JOINT]
         haste[ROWS] *= 1 - self._estimator.leap
         return haste
+
+    def _play(self) -> Array:
+        """Return by how much each joint may be behind (55,), radians: nothing where it fades."""
+        rest = self._estimator.stillness.of_groups(self._estimator.stillness.rest, other=0.0)
+        return _PLAY_RAD * np.where(self._presence.shown, rest, 0.0)[GROUP_OF_JOINT]
 
     def _fade(self, weights: Array) -> Array:
         """Return the last good rotations (55, 4), drawn to rest where their weight (55,) is low."""

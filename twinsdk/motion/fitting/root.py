@@ -13,6 +13,7 @@ from twinsdk.core.arrays import F32, Array
 from twinsdk.core.landmarks import ImageLandmarks
 from twinsdk.core.skeleton import Skeleton
 from twinsdk.motion.filters.glide import GlideConfig, PointGlide
+from twinsdk.motion.filters.play import point_play
 from twinsdk.motion.fitting.points import BODY
 
 __all__ = ["ANKLE_M", "RootFollower", "Soles", "hips_in_camera"]
@@ -38,6 +39,7 @@ _FLOOR_SAMPLES, _FLOOR_EVERY_S, _FLOOR_SHARE = 18, 1 / 15, 0.2
 _JUMP_M = 0.08  # soles this far above the floor are in the air
 _HIGHEST_JUMP_M = 0.6
 _ARRIVAL_S = 0.6  # until size and depth have settled the person stays at the origin
+_PLAY_M = 0.015  # how far off somebody may stand who has been at rest
 _LEAP_M = 1.5  # nobody moves so far between two frames: another scene
 
 
@@ -123,6 +125,7 @@ class RootFollower:
         sole: float,
         legs: float,
         upright: Array,
+        rest: float = 0.0,
         step_s: float,
     ) -> Array:
         """Return the root translation (3,), metres.
@@ -132,6 +135,7 @@ class RootFollower:
             sole: Height of the lowest sole against the hips, as shown.
             legs: How far the legs are seen, [0, 1].
             upright: (3, 3) turns the camera's axes to the world's.
+            rest: [0, 1] how much everything is at rest.
             step_s: Seconds since the last frame.
         """
         lift = 0.0
@@ -144,7 +148,7 @@ class RootFollower:
             if moved @ moved > _LEAP_M**2:  # go on from where the twin stands
                 self._origin = self._origin + np.array([moved[0], 0.0, moved[1]])
                 self._soles = np.zeros(0)
-            self._place = (at - self._origin)[::2]
+            self._place = point_play(self._place, (at - self._origin)[::2], _PLAY_M * rest)
             self._settle_floor(upright)
             lift = legs * self._above_floor(at[1] + sole, step_s)
         # Into the air at once, down without a drop when the legs go out of sight.
