@@ -11,6 +11,7 @@ namespace twinsdk {
 namespace {
 
 constexpr double kFollowS = 0.8;  // how slowly a standing foot follows the tracker
+constexpr double kLowerS = 0.6;   // over which it comes down to the floor
 constexpr double kSpeedS = 0.08;  // over which velocity is averaged
 constexpr double kSinkS = 0.08;
 constexpr double kLeash = 0.12;        // leg lengths: further is a lost foot, so let go
@@ -207,7 +208,7 @@ void RetargetStep::Hold(const FootPlan& plan, Foot* foot, const Vec* have, doubl
   }
   foot->since_s += dt_s;
   foot->held = foot->held + (1 - std::exp(-dt_s / kFollowS)) * (have[anchor] - foot->held);
-  const double t = std::min(foot->since_s / plan_.ease_s, 1.0);
+  const double t = std::min(foot->since_s / kLowerS, 1.0);
   const double height = plan.target_level[anchor] + foot->lift * (1 - t * t * (3 - 2 * t));
   foot->correction = Vec{foot->held[0], height, foot->held[2]} - have[anchor];
   const double leash = kLeash * plan_.leg, far = Length(foot->correction);

@@ -35,6 +35,7 @@ from twinsdk.retarget.smallquat import (
 __all__ = ["LivePlanter"]
 
 _FOLLOW_S = 0.8  # how slowly a standing foot follows the tracker
+_LOWER_S = 0.6  # over which it comes down to the floor: a tracker's foot may stand well above it
 _SPEED_S = 0.08  # over which velocity is averaged
 _SINK_S = 0.08
 _LEASH = 0.12  # leg lengths from where the source says: further is a lost foot, so let go
@@ -134,7 +135,7 @@ class LivePlanter:
         foot.since_s += dt_s
         rate = 1 - exp(-dt_s / _FOLLOW_S)
         foot.held = add(foot.held, times(minus(have[anchor], foot.held), rate))
-        t = min(foot.since_s / self._config.ease_s, 1.0)
+        t = min(foot.since_s / _LOWER_S, 1.0)
         height = level[anchor] + foot.lift * (1 - t * t * (3 - 2 * t))
         wanted = (foot.held[0], height, foot.held[2])
         correction = minus(wanted, have[anchor])
