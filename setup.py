@@ -50,7 +50,11 @@ setup(
             "twinsdk.core._kernel",
             [*found("csrc/bindings/*.cpp"), *found("csrc/src/*.cpp")],
             include_dirs=["csrc/include"],
-            depends=[*found("csrc/bindings/*.hpp"), *found("csrc/include/twinsdk/*.hpp")],
+            depends=[
+                header
+                for folder in ("bindings", "include/twinsdk", "src")
+                for header in found(f"csrc/{folder}/*.hpp")
+            ],
             cxx_std=17,
         )
     ],

@@ -112,14 +112,15 @@ inline Bend BendLimb(const Vec& start, const Vec& middle, const Vec& end, const 
       std::min(std::max(std::max(eased, std::min(far, d0)), std::fabs(a - b) + 1e-6), a + b - 1e-7);
   const Vec along = 1 / std::max(d0, 1e-12) * line;
   const Vec across = hinge - Dot(hinge, along) * along;
+  const double corner = Corner(a, d1, b);
+  const double more = corner - Corner(a, d0, b) + Corner(b, d1, a) - Corner(b, d0, a);
   Vec axis = 1 / (a * b) * Cross(first, second);
   const double bend = Length(axis) / kStraight;
-  axis = axis + kStraight * std::exp(-bend * bend) * across;
+  axis = axis + (kStraight * std::exp(-bend * bend) + std::max(more, 0.0)) * across;
   axis = 1 / std::max(Length(axis), 1e-12) * axis;
-  const Quat upper = About(axis, Corner(a, d0, b) - Corner(a, d1, b));
-  const Quat lower = About(axis, Corner(b, d1, a) - Corner(b, d0, a));
-  const Quat swing = Between(Rotate(upper, first) + Rotate(lower, second), wanted);
-  return {Multiply(swing, upper), Multiply(swing, lower)};
+  const Vec bent = a * std::cos(corner) * along + a * std::sin(corner) * Cross(along, axis);
+  const Quat swing = Between(line, wanted);
+  return {Multiply(swing, Between(first, bent)), Multiply(swing, Between(second, d1 * along - bent))};
 }
 
 // Unit, w >= 0; what has no length is the identity.

@@ -1,7 +1,8 @@
 """Two-bone inverse kinematics in closed form: bend the knee, then swing the leg.
 
-Works on many frames at once. The bend keeps the plane the limb is in; a straight limb bends about
-its anatomical hinge. Near full reach the distance is eased, so that a knee never snaps.
+Works on many frames at once. What bend there is keeps its plane; what is added, and all of a
+straight limb's, is about the anatomical hinge. Near full reach the distance is eased, so that a
+knee never snaps.
 """
 
 from __future__ import annotations
@@ -52,16 +53,20 @@ def two_bone(
     # The limb may already be straighter than the easing allows; it is never shortened for that.
     limit = np.maximum(reach(far, a + b), np.minimum(far, d0))
     d1 = np.clip(limit, np.abs(a - b) + 1e-6, a + b - 1e-7)
+    corner = _corner(a, d1, b)
+    more = corner - _corner(a, d0, b) + _corner(b, d1, a) - _corner(b, d0, a)
     axis = np.cross(thigh, shin) / (a * b)[..., None]
     along = line / np.maximum(d0, 1e-12)[..., None]
     across = hinge - along * np.einsum("...i,...i->...", hinge, along)[..., None]
-    axis = axis + _STRAIGHT * np.exp(-((_length(axis) / _STRAIGHT) ** 2))[..., None] * across
+    hinged = _STRAIGHT * np.exp(-((_length(axis) / _STRAIGHT) ** 2)) + np.maximum(more, 0)
+    axis = axis + hinged[..., None] * across
     axis = axis / np.maximum(_length(axis), 1e-12)[..., None]
-    upper = quat.from_axis_angle(axis, -(_corner(a, d1, b) - _corner(a, d0, b)))
-    lower = quat.from_axis_angle(axis, _corner(b, d1, a) - _corner(b, d0, a))
-    bent = quat.rotate(upper, thigh) + quat.rotate(lower, shin)
-    swing = quat.between(bent, wanted)
-    reached = hip + wanted * (_length(bent) / np.maximum(far, 1e-12))[..., None]
+    out = (a * np.sin(corner))[..., None] * np.cross(along, axis)
+    bent = (a * np.cos(corner))[..., None] * along + out
+    upper = quat.between(thigh, bent)
+    lower = quat.between(shin, d1[..., None] * along - bent)
+    swing = quat.between(line, wanted)
+    reached = hip + wanted * (d1 / np.maximum(far, 1e-12))[..., None]
     return quat.multiply(swing, upper), quat.multiply(swing, lower), reached
 
 

@@ -8,7 +8,7 @@ only slowly follows what the tracker says.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import acos, exp, sqrt
+from math import acos, cos, exp, sin, sqrt
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from twinsdk.retarget.plant import Planter
 from twinsdk.retarget.smallquat import (
     Quat,
     Vec,
-    about,
     add,
     between,
     conjugate,
@@ -193,15 +192,18 @@ def _two_bone(hip: Vec, knee: Vec, ankle: Vec, goal: Vec, hinge: Vec) -> tuple[Q
     d1 = min(max(eased, min(far, d0), abs(a - b) + 1e-6), a + b - 1e-7)
     along = times(line, 1 / max(d0, 1e-12))
     across = minus(hinge, times(along, dot(hinge, along)))
+    corner = _corner(a, d1, b)
+    more = corner - _corner(a, d0, b) + _corner(b, d1, a) - _corner(b, d0, a)
     axis = times(cross(thigh, shin), 1 / (a * b))
     bend = length(axis) / _STRAIGHT
-    axis = add(axis, times(across, _STRAIGHT * exp(-bend * bend)))
+    axis = add(axis, times(across, _STRAIGHT * exp(-bend * bend) + max(more, 0.0)))
     axis = times(axis, 1 / max(length(axis), 1e-12))
-    upper = about(axis, _corner(a, d0, b) - _corner(a, d1, b))
-    lower = about(axis, _corner(b, d1, a) - _corner(b, d0, a))
-    bent = add(rotate(upper, thigh), rotate(lower, shin))
-    swing = between(bent, wanted)
-    return multiply(swing, upper), multiply(swing, lower)
+    bent = add(times(along, a * cos(corner)), times(cross(along, axis), a * sin(corner)))
+    swing = between(line, wanted)
+    return (
+        multiply(swing, between(thigh, bent)),
+        multiply(swing, between(shin, minus(times(along, d1), bent))),
+    )
 
 
 def _corner(beside: float, base: float, opposite: float) -> float:

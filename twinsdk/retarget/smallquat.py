@@ -5,12 +5,11 @@ The algebra is `core.quat`'s, (x, y, z, w), unit.
 
 from __future__ import annotations
 
-from math import cos, sin, sqrt
+from math import sqrt
 
 __all__ = [
     "Quat",
     "Vec",
-    "about",
     "add",
     "between",
     "conjugate",
@@ -89,12 +88,6 @@ def rotate(q: Quat, v: Vec) -> Vec:
         v[1] + w * ty + z * tx - x * tz,
         v[2] + w * tz + x * ty - y * tx,
     )
-
-
-def about(axis: Vec, radians: float) -> Quat:
-    """Return the rotation by `radians` about a unit axis."""
-    s = sin(radians / 2)
-    return axis[0] * s, axis[1] * s, axis[2] * s, cos(radians / 2)
 
 
 def between(u: Vec, v: Vec) -> Quat:
