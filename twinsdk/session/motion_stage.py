@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["MotionStage", "Shown", "motion_model"]
 
 _FILLED_IN = 0.35  # confidence of joints that rules filled in
-_TURN_RAD_S2, _MOVE_M_S2 = 24.0, 4.0  # that fit and idling may be brought together with
+_TURN_RAD_S2, _MOVE_M_S2 = 36.0, 5.0  # that fit and idling may be brought together with
 _LEAST_S = 1e-3
 _MADE_UP_EVERY_S = 1 / 16  # legs that nobody sees need no more, and the tracker needs the cores
 _HALF = 0.5  # share from which on a joint counts as made up

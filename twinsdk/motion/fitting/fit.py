@@ -70,7 +70,7 @@ class FitConfig:
     smoothing: GlideConfig = field(
         default_factory=lambda: GlideConfig(min_hz=2.4, gain=0.75, damping=0.7)
     )
-    evened_s: float = 0.02
+    evened_s: float = 0.016
     camera_pitch_deg: float | None = None
 
     def __post_init__(self) -> None:
