@@ -39,6 +39,8 @@ _FLOOR_SAMPLES, _FLOOR_EVERY_S, _FLOOR_SHARE = 18, 1 / 15, 0.2
 _JUMP_M = 0.08  # soles this far above the floor are in the air
 _HIGHEST_JUMP_M = 0.6
 _ARRIVAL_S = 0.6  # until size and depth have settled the person stays at the origin
+# One camera tells how far away somebody is many times worse than where on the picture.
+_ACROSS, _AWAY = GlideConfig(min_hz=1.5, gain=2.0), GlideConfig(min_hz=0.5, gain=1.0)
 _PLAY_M = 0.015  # how far off somebody may stand who has been at rest
 _LEAP_M = 1.5  # nobody moves so far between two frames: another scene
 
@@ -109,7 +111,7 @@ class RootFollower:
 
     def reset(self) -> None:
         """Forget: the next place is the origin."""
-        self._smooth = PointGlide(GlideConfig(min_hz=0.7, gain=2.0))
+        self._across, self._away = PointGlide(_ACROSS), PointGlide(_AWAY)
         self._origin: Array | None = None
         self._place = np.zeros(2)
         self._soles = np.zeros(0)
@@ -140,7 +142,7 @@ class RootFollower:
         """
         lift = 0.0
         if place is not None:
-            at = self._smooth.step((upright @ place)[None], step_s)[0]
+            at = self._smoothed(upright @ place, step_s)
             self._followed_s += step_s
             if self._origin is None or self._followed_s < _ARRIVAL_S:
                 self._origin = at
@@ -154,6 +156,12 @@ class RootFollower:
         # Into the air at once, down without a drop when the legs go out of sight.
         self._lift = max(lift, self._lift - 3.0 * step_s)
         return np.array([self._place[0], max(self._lift - sole, 0.1), self._place[1]])
+
+    def _smoothed(self, place: Array, step_s: float) -> Array:
+        """Return the smoothed place (3,), level axes."""
+        flat, depth = place * (1, 1, 0), place * (0, 0, 1)
+        across, away = self._across.step(flat[None], step_s), self._away.step(depth[None], step_s)
+        return np.asarray((across + away)[0])
 
     def _settle_floor(self, upright: Array) -> None:
         """Forget the floor's height while the camera's pitch is still being learnt."""
