@@ -158,8 +158,8 @@ def test_an_arm_out_of_the_picture_fades_to_hanging_and_leaves_the_rest_alone(pe
     rest = idle_rotations()
     to_rest = [np.degrees(quat.angle(f.pose.rotations[arm], rest[arm])).max() for f in fits]
     assert to_rest[-1] < 1
-    # It may swing past by a degree.
-    assert all(b < max(a, 1.1) for a, b in pairwise(to_rest))
+    # It may swing past by two degrees.
+    assert all(b < max(a, 2.6) for a, b in pairwise(to_rest))
     gone = next(k for k, f in enumerate(fits) if f.joint_confidence[arm].max() < 1e-3)
     assert 0.2 < gone / 30 < 1.0
     others = [joint(n) for n in ("hips", "head", "rightUpperArm", "rightLowerLeg")]

@@ -68,9 +68,9 @@ class FitConfig:
     fade_out_s: float = 0.4
     hold_s: float = 0.7
     smoothing: GlideConfig = field(
-        default_factory=lambda: GlideConfig(min_hz=2.4, gain=0.75, damping=0.7)
+        default_factory=lambda: GlideConfig(min_hz=2.4, gain=0.3, damping=0.7)
     )
-    evened_s: float = 0.016
+    evened_s: float = 0.012
     camera_pitch_deg: float | None = None
 
     def __post_init__(self) -> None:
@@ -117,7 +117,6 @@ _SHANKS = [GROUPS.index("leftShank"), GROUPS.index("rightShank")]
 _PALMS = [GROUPS.index("leftPalm"), GROUPS.index("rightPalm")]
 _HANDS = [GROUPS.index("leftFingers"), GROUPS.index("rightFingers"), *_PALMS]
 _LONGEST_STEP_S = 1.0
-_STIFFEST = 0.5  # how quickly what is hardly seen follows, against what surely is
 _LATELY_S = 1.2  # whose trunk has been at rest for longer does not move
 _AT_REST = 0.05  # how quickly at least follows what has long been at rest, against what moves
 _PLAY_RAD = 0.035  # and by how much it may be behind
@@ -358,8 +357,8 @@ class BodyFitter:
         return self._estimator.feet.held & (shown > np.where(was, 0.5, 0.98))
 
     def _haste(self) -> Array:
-        """Return how quickly each joint follows (55,): what is less sure is held stiller."""
-        haste = _STIFFEST + (1 - _STIFFEST) * self._presence.confidence
+        """Return how quickly each joint follows (55,): what rests or leapt is held stiller."""
+        haste = np.ones(len(GROUPS))
         haste[_HANDS] = np.minimum(haste[_HANDS], np.concatenate([self._hands.haste] * 2))
         stillness = self._estimator.stillness
         haste = haste * np.maximum(stillness.of_groups(stillness.haste, other=1.0), _AT_REST)

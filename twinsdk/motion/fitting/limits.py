@@ -13,9 +13,9 @@ __all__ = ["SPEED_LIMITS", "speed_limits"]
 
 # What limbs can do, rad/s, in the order of GROUPS: a mix-up becomes a quick move, not a jump.
 SPEED_LIMITS: F64 = np.array(
-    [6, 8, 14, 14, 16, 16, 12, 12, 12, 12, 10, 10, 14, 14, 10, 10], np.float64
+    [10, 12, 24, 24, 28, 28, 20, 20, 20, 20, 18, 18, 24, 24, 18, 18], np.float64
 )[GROUP_OF_JOINT]
-_TUMBLE_SPEED = 13.0
+_TUMBLE_SPEED = 16.0
 
 
 def speed_limits(last: Pose | None, rotations: Array) -> F64:
