@@ -126,8 +126,8 @@ void BindGlide(const Array<double>& given, double step_s, double min_hz, double 
   Expect(haste.size() == count && max_speed.size() == count, "haste, max_speed");
   Expect(velocity.size() == 3 * count && speed.size() == count, "velocity, speed");
   Expect(step_s > 0 && damping > 0 && damping <= 1, "step_s, damping");
-  Glide({count, step_s, min_hz, gain, speed_hz, damping, given.data(), haste.data(), max_speed.data(),
-         at.mutable_data(), velocity.mutable_data(), speed.mutable_data()});
+  Glide({count, step_s, min_hz, gain, speed_hz, damping, given.data(), haste.data(),
+         max_speed.data(), at.mutable_data(), velocity.mutable_data(), speed.mutable_data()});
 }
 
 constexpr py::ssize_t kBodyPoints = 33, kHandPoints = 21;

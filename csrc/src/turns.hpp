@@ -120,7 +120,8 @@ inline Bend BendLimb(const Vec& start, const Vec& middle, const Vec& end, const 
   axis = 1 / std::max(Length(axis), 1e-12) * axis;
   const Vec bent = a * std::cos(corner) * along + a * std::sin(corner) * Cross(along, axis);
   const Quat swing = Between(line, wanted);
-  return {Multiply(swing, Between(first, bent)), Multiply(swing, Between(second, d1 * along - bent))};
+  return {Multiply(swing, Between(first, bent)),
+          Multiply(swing, Between(second, d1 * along - bent))};
 }
 
 // Unit, w >= 0; what has no length is the identity.
