@@ -44,6 +44,15 @@ def test_whoever_trembles_four_times_as_much_comes_to_rest_too_and_moves_none_th
     assert drawn[105, LIMBS.index("leftArm")] > 0.9
 
 
+def test_trembling_is_heard_soon_after_a_frozen_picture():
+    rng, stillness, out = np.random.default_rng(3), Stillness(), []
+    for k in range(40 * 30):
+        loud = 4.0 * (k >= 34 * 30)
+        at = loud * rng.normal(0, (0.0005, 0.0005, 0.002), (33, 3))
+        out.append(stillness.step(at[:, :2], at, SEEN, STEP_S).copy())
+    assert out[-1].max() < 0.5
+
+
 def test_an_arm_that_waves_keeps_its_haste_while_the_rest_is_at_rest():
     arm = ("leftElbow", "leftWrist", "leftIndex", "leftPinky")
     haste = followed(lambda t: only(arm, (0.1 * np.sin(6 * t), 0, 0)))

@@ -52,8 +52,10 @@ _SPEED_PER_M, _DRIFT_PER_M = 240.0, 90.0
 _LEAST_DRIFT = np.array([0.025, 0.08])
 _STIRRED = 2.0  # times that drift: somebody moves
 _QUIET_S = 0.3  # for so long nobody may have
-# Trembling settles where one frame in five is calmer, metres; it is not believed to be worse.
-_USUAL_M, _WORST_M = np.array([0.0004, 0.0013]), np.array([0.0017, 0.0067])
+# Trembling settles where one frame in five is calmer, metres. It is not believed to be worse than
+# this, nor less: after a frozen picture it would take long to be heard again.
+_USUAL_M = np.array([0.0004, 0.0013])
+_LEAST_M, _WORST_M = np.array([0.0001, 0.0003]), np.array([0.0017, 0.0067])
 _RISE, _FALL = 0.6, 2.4  # a second
 _ENOUGH = 5  # points to tell it from
 _KINDS = np.array([[1.0, 0], [1, 0], [0, 1], [0, 1], [0, 1]])  # on the picture; in space
@@ -123,7 +125,8 @@ class Stillness:
             return
         heard = np.median(_sizes(step - before)[there], axis=0)
         louder = np.where(heard < self._trembling_m, -_FALL, _RISE)
-        self._trembling_m = np.minimum(self._trembling_m * np.exp(louder * step_s), _WORST_M)
+        trembling_m = self._trembling_m * np.exp(louder * step_s)
+        self._trembling_m = np.minimum(np.maximum(trembling_m, _LEAST_M), _WORST_M)
 
     def _moves(self, there: Array, step_s: float) -> Array:
         """Return how much each of the points used moves, [0, 1].
