@@ -158,8 +158,8 @@ def test_an_arm_out_of_the_picture_fades_to_hanging_and_leaves_the_rest_alone(pe
     rest = idle_rotations()
     to_rest = [np.degrees(quat.angle(f.pose.rotations[arm], rest[arm])).max() for f in fits]
     assert to_rest[-1] < 1
-    # It may swing past by two degrees.
-    assert all(b < max(a, 2.6) for a, b in pairwise(to_rest))
+    # It may swing past by a degree.
+    assert all(b < max(a, 1.1) for a, b in pairwise(to_rest))
     gone = next(k for k, f in enumerate(fits) if f.joint_confidence[arm].max() < 1e-3)
     assert 0.2 < gone / 30 < 1.0
     others = [joint(n) for n in ("hips", "head", "rightUpperArm", "rightLowerLeg")]
@@ -346,8 +346,8 @@ def test_a_turned_over_small_hand_does_not_turn_the_forearm(person):
 
 
 def test_the_fit_is_on_a_skeleton_of_the_configured_height(person):
-    fits = steps(BodyFitter(FitConfig(height_m=1.2, camera_pitch_deg=0)), person, {}, 0, 0.4)
-    assert fits[-1].pose.skeleton is fits[0].pose.skeleton
+    fits = steps(BodyFitter(FitConfig(height_m=1.2, camera_pitch_deg=0)), person, {}, 0, 1.0)
+    assert fits[12].pose.skeleton is fits[0].pose.skeleton  # 0.4 s: own lengths come later
     assert fits[-1].pose.skeleton.names == HUMANOID_NAMES
     assert hip_height(fits[-1]) == pytest.approx(0.893 * 1.2 / 1.7, abs=0.01)
     assert fits[-1].pose.root_translation[1] == pytest.approx(hip_height(fits[-1]), abs=0.01)

@@ -120,6 +120,7 @@ _LONGEST_STEP_S = 1.0
 _LATELY_S = 1.2  # whose trunk has been at rest for longer does not move
 _AT_REST = 0.05  # how quickly at least follows what has long been at rest, against what moves
 _PLAY_RAD = 0.035  # and by how much it may be behind
+_FADING = 1.5  # how quickly follows what fades, whose weight is smooth already
 
 
 class BodyFitter:
@@ -359,11 +360,10 @@ class BodyFitter:
     def _haste(self) -> Array:
         """Return how quickly each joint follows (55,): what rests or leapt is held stiller."""
         haste = np.ones(len(GROUPS))
-        haste[_HANDS] = np.minimum(haste[_HANDS], np.concatenate([self._hands.haste] * 2))
+        haste[_HANDS] = np.concatenate([self._hands.haste] * 2)
         stillness = self._estimator.stillness
         haste = haste * np.maximum(stillness.of_groups(stillness.haste, other=1.0), _AT_REST)
-        # What is fading moves by its weight, which is smooth already.
-        haste = np.where(self._presence.shown, haste, 1.0)[GROUP_OF_JOINT]
+        haste = np.where(self._presence.shown, haste, _FADING)[GROUP_OF_JOINT]
         haste[ROWS] *= 1 - self._estimator.leap
         return haste
 
