@@ -49,7 +49,7 @@ def test_a_steady_turn_is_not_late_whatever_the_damping(fps, damping):
 
 @pytest.mark.parametrize("damping", [0.7, 1.0])
 def test_a_step_is_taken_alike_at_all_frame_rates(damping):
-    """The overshoot of a jump, as an oscillator of that damping would have it, and its time."""
+    """How far a jump is overshot, as a filter that carries speed must."""
     tops = []
     for fps in (30, 60, 120):
         points = PointGlide(GlideConfig(min_hz=1, gain=0, damping=damping))

@@ -11,7 +11,7 @@ from twinsdk.core import kernel, quat
 from twinsdk.core.arrays import F64, Array, as_array
 from twinsdk.errors import ValueRangeError
 
-__all__ = ["glide", "shares", "turned", "turns_between"]
+__all__ = ["glide", "glide_shares", "turned", "turns_between"]
 
 
 def turned(rotations: Array, vectors: Array) -> F64:
@@ -112,13 +112,13 @@ def glide(
     off = turns_between(ahead, q)
     follows = -np.expm1(-2 * np.pi * rates_hz[2] * step_s)
     speed += follows * (np.sqrt((velocity**2).sum(-1)) - speed)
-    place, pace = shares(step_s * eager * (rates_hz[0] + rates_hz[1] * speed), damping)
+    place, pace = glide_shares(step_s * eager * (rates_hz[0] + rates_hz[1] * speed), damping)
     velocity[:] = _shortened(velocity + pace[:, None] / step_s * off, most)
     turn = turns_between(at, turned(ahead, place[:, None] * off))
     at[:] = turned(at, _shortened(turn, most * step_s))
 
 
-def shares(turns: Array, damping: float) -> tuple[Array, Array]:
+def glide_shares(turns: Array, damping: float) -> tuple[Array, Array]:
     """Return what shares of what is off go to the place and, a step, to the speed.
 
     Args:

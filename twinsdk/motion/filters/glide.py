@@ -86,7 +86,7 @@ class PointGlide(_Glide):
         speed = np.sqrt((self._velocity**2).sum(-1))
         c = self._config
         self._speed = self._speed + blend_amount(c.speed_hz, step_s) * (speed - self._speed)
-        place, pace = turning.shares(step_s * (c.min_hz + c.gain * self._speed), c.damping)
+        place, pace = turning.glide_shares(step_s * (c.min_hz + c.gain * self._speed), c.damping)
         return place[:, None], pace[:, None]
 
 
