@@ -172,7 +172,9 @@ def _avatar() -> Avatar:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--seconds", type=float, default=0.5, help="a call")
     options.add_argument("--save", action="store_true", help="write benchmarks/results")
     chosen = options.parse_args()
